@@ -1,0 +1,22 @@
+//! afterfin reads packet captures and says which TCP connections were used after the other side had closed or forgotten
+//! them, what it cost, and which timeout to change.
+//!
+//! Data flows one way: [`capture`] (octets → frames) → [`decode`] (frame → segment) → `tcp` (segments → connections and their
+//! events) → `observe` (events → bounded samples and candidates) → `infer` and `detect` (timers, findings) → [`report`] → [`render`].
+//! [`analyzer`] wires them. `docs/ARCHITECTURE.md` is the map.
+
+pub mod analyzer;
+pub mod app;
+pub mod capture;
+pub mod cli;
+pub mod decode;
+pub mod detect;
+pub mod endpoint;
+pub mod frame;
+pub mod options;
+pub mod render;
+pub mod report;
+pub mod segment;
+pub mod seq;
+pub mod time;
+pub mod warning;

@@ -1,0 +1,2 @@
+//! `afterfin`: argv in, octets out, exit code.
+fn main() {}

@@ -1,0 +1,95 @@
+//! What the user may set, validated: the command line makes these, the library takes them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::time::{Span, Timestamp};
+
+/// Thresholds of the analysis, each with its reason in `docs/limits.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// An application-idle period of at least this is an idle gap.
+    pub idle_gap: Span,
+    /// A half-closed side that neither sends nor closes for this long is a leak.
+    pub close_wait: Span,
+    /// The same request on another connection within this is a retry.
+    pub retry_window: Span,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { idle_gap: Span::from_secs(1), close_wait: Span::from_secs(5), retry_window: Span::from_secs(10) }
+    }
+}
+
+/// What keeps overlapping tenants apart: part of a connection's identity on demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Separate {
+    /// VLAN identifiers.
+    pub vlan: bool,
+    /// VXLAN, Geneve, NVGRE … network identifiers.
+    pub vni: bool,
+    /// Capture interfaces.
+    pub interface: bool,
+}
+
+/// Which connections and findings the report shows. The analysis itself always sees everything.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Connections with one of these addresses on either side; empty: all.
+    pub hosts: Vec<IpAddr>,
+    /// Connections with one of these ports on either side; empty: all.
+    pub ports: Vec<u16>,
+    /// These connection numbers; empty: all.
+    pub streams: BTreeSet<u64>,
+    /// Connections that were alive at or after this time.
+    pub from: Option<Timestamp>,
+    /// Connections that were alive at or before this time.
+    pub to: Option<Timestamp>,
+    /// Findings of these kinds (their names); empty: all.
+    pub kinds: BTreeSet<String>,
+    /// Findings at or above this severity: 0 info, 1 warning, 2 error.
+    pub min_severity: u8,
+}
+
+/// Everything that changes what a report says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnalysisOptions {
+    /// Thresholds.
+    pub thresholds: Thresholds,
+    /// Tenants.
+    pub separate: Separate,
+    /// What is shown.
+    pub selection: Selection,
+    /// Keep the event log of these connections in full (`timeline --stream N`); empty: only of what the report shows.
+    pub timelines: BTreeSet<u64>,
+    /// Upper bound of the analysis' memory in octets; a fixed figure so that results do not depend on the machine.
+    pub max_memory: u64,
+    /// Keep a row for every connection (JSON, `connections`); else only what the text report shows.
+    pub all_connections: bool,
+    /// Idle timeouts that the user knows of a side that the capture does not show.
+    pub assume: Vec<Assumption>,
+}
+
+/// `--assume client=300s`: a timeout that the user knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    /// `client`, `server`, or an address.
+    pub who: String,
+    /// The timeout.
+    pub timeout: Span,
+}
+
+impl Default for AnalysisOptions {
+    fn default() -> Self {
+        Self {
+            thresholds: Thresholds::default(),
+            separate: Separate::default(),
+            selection: Selection::default(),
+            timelines: BTreeSet::new(),
+            max_memory: 2 << 30,
+            all_connections: true,
+            assume: Vec::new(),
+        }
+    }
+}
