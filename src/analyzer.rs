@@ -1,19 +1,142 @@
 //! Wires the stages and keeps the account of every frame.
 
-use std::sync::atomic::AtomicBool;
+mod rows;
+mod trust;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::Capture;
+use crate::decode::{DecodeOptions, Decoded, Decoder};
+use crate::detect::context::Context;
+use crate::detect::{detect, groups, timeline, verdict};
+use crate::infer::Timers;
+use crate::observe::Observer;
 use crate::options::AnalysisOptions;
-use crate::report::Report;
+use crate::report::{CaptureFacts, Dot, Picture, Report};
+use crate::tcp::Tracker;
+use crate::time::Timestamp;
+
+/// The progress display is told every so many frames.
+const PROGRESS_EVERY: u64 = 1 << 14;
+
+/// What every frame was: the sums are printed.
+#[derive(Debug, Default)]
+struct Account {
+    frames: u64,
+    segments: u64,
+    skipped: BTreeMap<&'static str, u64>,
+    malformed: BTreeMap<&'static str, u64>,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    untimed: u64,
+}
+
+impl Account {
+    fn time(&mut self, time: Option<Timestamp>) {
+        let Some(time) = time else {
+            self.untimed += 1;
+            return;
+        };
+        self.first = Some(self.first.map_or(time, |known| known.min(time)));
+        self.last = Some(self.last.map_or(time, |known| known.max(time)));
+    }
+}
 
 /// Reads the whole capture and makes the report. `interrupted` is looked at between frames: once true, the report is made of what was
 /// read (`complete: false`). `progress` is called now and then with octets read and the total, if known.
 pub fn analyze(
-    capture: Capture,
-    _options: &AnalysisOptions,
-    _interrupted: &AtomicBool,
-    _progress: &mut dyn FnMut(u64, Option<u64>),
+    mut capture: Capture,
+    options: &AnalysisOptions,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Report {
-    drop(capture);
-    Report::default()
+    let mut decoder = Decoder::new(DecodeOptions { separate: options.separate });
+    let mut tracker = Tracker::new(options.thresholds);
+    let mut observer = Observer::new(options);
+    let mut account = Account::default();
+    let mut stopped = false;
+    loop {
+        if account.frames.is_multiple_of(PROGRESS_EVERY) {
+            let (done, total) = capture.progress();
+            progress(done, total);
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            stopped = true;
+            break;
+        }
+        let Some(frame) = capture.next_frame() else { break };
+        account.frames += 1;
+        account.time(frame.time);
+        match decoder.decode(&frame) {
+            Decoded::Segment(segment) => {
+                account.segments += 1;
+                let step = tracker.push(&segment);
+                if let Some(connection) = tracker.connection(step.connection) {
+                    let replaced = step.replaced.and_then(|at| tracker.connection(at));
+                    observer.observe(&step, connection, replaced);
+                }
+            }
+            Decoded::IcmpQuote(quote) => {
+                *account.skipped.entry("icmp error").or_default() += 1;
+                if let Some(at) = tracker.icmp(&quote)
+                    && let Some(connection) = tracker.connection(at)
+                {
+                    observer.icmp(at, &quote, connection);
+                }
+            }
+            Decoded::Skipped(reason) => *account.skipped.entry(reason).or_default() += 1,
+            Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
+        }
+    }
+    let end = account.last.unwrap_or_default();
+    observer.finish_all(tracker.connections(), end);
+    let timers = Timers::infer(&observer.samples);
+    let context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);
+    let findings = detect(&context);
+    let groups = groups::groups(&findings, &context);
+    let cost = verdict::cost(&findings, &context);
+    let sentences = verdict::sentences(&findings, &cost, &context);
+    let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
+    let picture = picture(&findings);
+    let connections = rows::rows(&context, &findings, &decoder);
+    let summary = capture.finish();
+    let facts = CaptureFacts {
+        frames: account.frames,
+        tcp_segments: account.segments,
+        connections: tracker.connections().len() as u64,
+        duplicates: tracker.duplicates,
+        skipped: account.skipped.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
+        malformed: account.malformed.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
+        trust: trust::trust(&summary, &context, &account),
+        first: account.first,
+        last: account.last,
+    };
+    let inputs = trust::inputs(&summary);
+    let complete = !stopped && !summary.warnings.iter().any(|warning| warning.lost_input);
+    Report {
+        inputs,
+        capture: facts,
+        verdict: sentences,
+        findings,
+        groups,
+        timeouts: timers.rows(),
+        chain: Vec::new(),
+        cost,
+        picture,
+        connections_total: tracker.connections().len() as u64,
+        connections,
+        timelines,
+        names: summary.names.iter().cloned().collect(),
+        complete,
+    }
+}
+
+fn picture(findings: &[crate::report::Finding]) -> Picture {
+    let dots = findings
+        .iter()
+        .filter(|finding| finding.kind.is_request_loss())
+        .filter_map(|finding| Some(Dot { idle: finding.idle?, lost: Some(finding.kind), stream: finding.stream?, frame: finding.frame? }))
+        .collect();
+    Picture { dots, dots_omitted: 0, closes: Vec::new() }
 }

@@ -1,6 +1,31 @@
-//! Candidates and timers → findings: one file per kind, one registry.
+//! Candidates and timers → findings: one file per kind of finding, one registry.
+//!
+//! A detector judges one case, or one connection, and knows no other detector; the order in which they are asked is here, because a
+//! lost request is one finding. What all findings have in common is filled in by `draft`.
 
-use crate::report::Kind;
+mod advice;
+pub mod close_race;
+pub mod close_wait_leak;
+pub mod closed_without_response;
+mod consequence;
+pub mod context;
+mod draft;
+pub mod groups;
+pub mod keepalive_unanswered;
+mod origin;
+mod relation;
+pub mod silent_drop;
+pub mod stale_reuse;
+pub mod state_lost;
+pub mod swallowed_request;
+pub mod timeline;
+pub mod verdict;
+pub mod wording;
+
+use crate::observe::Case;
+use crate::report::{Finding, Kind};
+use context::Context;
+use swallowed_request::Judgement;
 
 /// The page of one kind of finding: `afterfin explain KIND` and `docs/findings.md` show it. Plain text, paragraphs separated by
 /// an empty line.
@@ -22,7 +47,58 @@ pub struct KindPage {
     pub basis: &'static str,
 }
 
-/// The registry: every kind of finding, in the order of severity.
+/// The registry: every kind of finding that is detected, in the order of severity.
 pub fn pages() -> &'static [KindPage] {
-    &[]
+    const PAGES: [KindPage; 8] = [
+        stale_reuse::PAGE,
+        close_race::PAGE,
+        swallowed_request::PAGE,
+        state_lost::PAGE,
+        silent_drop::PAGE,
+        closed_without_response::PAGE,
+        close_wait_leak::PAGE,
+        keepalive_unanswered::PAGE,
+    ];
+    &PAGES
+}
+
+/// All findings, numbered: by severity, then by kind, time and frame.
+pub fn detect(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, connection) in context.connections.iter().enumerate() {
+        let Some(watch) = context.observer.watch(at) else { continue };
+        findings.extend(watch.cases.iter().filter_map(|case| lost_request(case, context)));
+        if let Some(span) = watch.half_closed.as_deref() {
+            findings.extend(close_wait_leak::judge(connection, span, context));
+        }
+        for side in [connection.client, connection.client.other()] {
+            findings.extend(keepalive_unanswered::judge(connection, side, context));
+        }
+    }
+    findings.sort_by_key(|finding| {
+        (std::cmp::Reverse(finding.severity), finding.kind, finding.time, finding.frame, finding.stream, finding.client)
+    });
+    for (at, finding) in findings.iter_mut().enumerate() {
+        finding.number = at + 1;
+    }
+    consequence::link(&mut findings);
+    findings
+}
+
+/// At most one finding per request, in the order of the definitions.
+fn lost_request(case: &Case, context: &Context<'_>) -> Option<Finding> {
+    let request = &case.request;
+    if request.response.is_some() || request.own_close_before || request.is_positional_farewell() {
+        return None;
+    }
+    match swallowed_request::judge(case, context) {
+        Judgement::Found(finding) => return Some(*finding),
+        Judgement::HalfClose => return None,
+        Judgement::No => {}
+    }
+    stale_reuse::judge(case, context)
+        .or_else(|| close_race::judge(case, context))
+        .or_else(|| state_lost::judge(case, context))
+        .or_else(|| silent_drop::judge(case, context))
+        .or_else(|| closed_without_response::judge(case, context))
 }

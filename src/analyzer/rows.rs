@@ -1,0 +1,150 @@
+//! Connections → rows of the report.
+
+use std::collections::BTreeMap;
+
+use crate::app::Protocol;
+use crate::decode::Decoder;
+use crate::detect::context::Context;
+use crate::endpoint::{Role, Side};
+use crate::report::{AfterClose, ClosePoint, ConnectionRow, DirectionCounts, Finding, Gap, How};
+use crate::tcp::Connection;
+use crate::tcp::half::HalfConnection;
+use crate::tcp::step::IdleGap;
+
+/// One row per connection, in the order of their numbers.
+pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder) -> Vec<ConnectionRow> {
+    let mut by_stream: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for finding in findings {
+        if let Some(stream) = finding.stream {
+            by_stream.entry(stream).or_default().push(finding.number);
+        }
+    }
+    context
+        .connections
+        .iter()
+        .map(|connection| row(connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder))
+        .collect()
+}
+
+fn row(connection: &Connection, context: &Context<'_>, findings: Vec<usize>, decoder: &Decoder) -> ConnectionRow {
+    let (client, server) = (connection.client, connection.client.other());
+    let last_gap = connection.final_gap(context.end, context.thresholds.idle_gap);
+    let mut gaps: Vec<IdleGap> = connection.gaps.as_deref().map(|list| list.longest.clone()).unwrap_or_default();
+    gaps.extend(last_gap);
+    let count = connection.gaps.as_deref().map_or(0, |list| list.count) + u64::from(last_gap.is_some());
+    let stacks = decoder.stacks();
+    let mut vantages: Vec<String> = connection
+        .vantages
+        .iter()
+        .map(|vantage| {
+            let stack = stacks.get(usize::from(vantage.stack)).map_or("", String::as_str);
+            if stack.is_empty() { format!("interface {}", vantage.interface) } else { format!("interface {}: {stack}", vantage.interface) }
+        })
+        .collect();
+    vantages.dedup();
+    ConnectionRow {
+        stream: connection.stream,
+        client: connection.client_endpoint().into(),
+        server: connection.server_endpoint().into(),
+        role_basis: connection.role_basis,
+        first: connection.first.time,
+        last: connection.latest,
+        first_frame: connection.first.frame.into(),
+        handshake: connection.handshake_view(),
+        rtt: connection.rtt(),
+        one_sided: connection.one_sided(),
+        requests: u64::from(connection.requests),
+        protocol: protocol(connection.dialogue.protocol()),
+        host: String::new(),
+        client_to_server: counts(connection.half(client)),
+        server_to_client: counts(connection.half(server)),
+        first_fin: connection.first_fin.map(|(side, mark)| ClosePoint {
+            by: role(connection, side),
+            how: How::Fin,
+            frame: mark.frame.into(),
+            time: mark.time,
+        }),
+        first_close: connection.close.map(|close| ClosePoint {
+            by: role(connection, close.side),
+            how: close.how,
+            frame: close.mark.frame.into(),
+            time: close.mark.time,
+        }),
+        after_close: after_close(connection),
+        wire_gap_count: u64::from(connection.wire_gap_count),
+        wire_gap_longest: (connection.wire_gap_count > 0).then_some(connection.wire_gap_longest),
+        state: connection.state_view(),
+        incarnations: connection.incarnations,
+        legs: Vec::new(),
+        vantages,
+        idle_gap_count: count,
+        idle_gap_longest: gaps.iter().map(|gap| gap.length).max(),
+        idle_gaps: gaps.iter().map(|gap| view(gap, connection)).collect(),
+        findings,
+    }
+}
+
+fn role(connection: &Connection, side: Side) -> Role {
+    connection.role(side)
+}
+
+fn view(gap: &IdleGap, connection: &Connection) -> Gap {
+    Gap {
+        start: gap.start.frame.into(),
+        end: gap.end.map(|mark| mark.frame.into()),
+        start_time: gap.start.time,
+        length: gap.length,
+        after: connection.role(gap.after),
+        waiting: gap.waiting,
+        probes: gap.probes,
+        ended_by: gap.ended_by,
+    }
+}
+
+fn counts(half: &HalfConnection) -> DirectionCounts {
+    let counts = &half.counts;
+    DirectionCounts {
+        segments: counts.segments,
+        duplicates: counts.duplicates,
+        payload_octets: counts.payload_octets,
+        unique_octets: half.coverage.octets(),
+        syn: u64::from(counts.syn),
+        fin: u64::from(counts.fin),
+        rst: u64::from(counts.rst),
+        retransmissions: u64::from(counts.retransmissions),
+        keepalive_probes: u64::from(counts.keepalive_probes),
+        keepalive_probes_inferred: u64::from(counts.keepalive_probes_inferred),
+    }
+}
+
+fn after_close(connection: &Connection) -> Option<AfterClose> {
+    let [low, high] = connection.after_fin.as_deref()?;
+    let first = [low, high].into_iter().flatten().min_by_key(|seen| seen.first.frame)?;
+    Some(AfterClose {
+        segments: [low, high].into_iter().flatten().map(|seen| seen.segments).sum(),
+        first_frame: first.first.frame.into(),
+        close_acknowledged: first.acknowledged,
+    })
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http1 => "http/1",
+        Protocol::Http2 => "http/2",
+        Protocol::Tls => "tls",
+        Protocol::WebSocket => "websocket",
+        Protocol::PostgreSql => "postgresql",
+        Protocol::MySql => "mysql",
+        Protocol::Redis => "redis",
+        Protocol::Kafka => "kafka",
+        Protocol::Amqp => "amqp",
+        Protocol::Smtp => "smtp",
+        Protocol::Dns => "dns",
+        Protocol::Mqtt => "mqtt",
+        Protocol::Ldap => "ldap",
+        Protocol::Ftp => "ftp",
+        Protocol::Imap => "imap",
+        Protocol::Ssh => "ssh",
+        Protocol::Unknown => "unknown",
+    }
+}

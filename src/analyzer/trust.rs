@@ -1,0 +1,119 @@
+//! How far the capture can be trusted: said first, felt in every confidence.
+
+use super::Account;
+use crate::capture::Summary;
+use crate::detect::context::Context;
+use crate::detect::wording;
+use crate::report::{HandshakeView, Input, StateView, Trust};
+use crate::time::Span;
+
+/// Steps back of the clock by less than this are the normal disorder of several queues.
+const CLOCK_STEP: Span = Span::from_millis(100);
+
+/// The inputs as the report shows them.
+pub fn inputs(summary: &Summary) -> Vec<Input> {
+    summary
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(at, input)| Input {
+            name: input.name.clone(),
+            sha256: input.sha256.clone(),
+            format: input.format,
+            compression: input.compression,
+            frames: input.frames,
+            octets: input.octets,
+            first: input.first,
+            last: input.last,
+            complete: input.complete,
+            problems: summary
+                .warnings
+                .iter()
+                .filter(|warning| usize::try_from(warning.file).is_ok_and(|file| file == at))
+                .map(|warning| warning.text.clone())
+                .collect(),
+        })
+        .collect()
+}
+
+/// Everything that lowers confidence, with figures.
+pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec<Trust> {
+    let mut list = Vec::new();
+    let mut say = |what: &'static str, detail: String| list.push(Trust { what, detail });
+    let of = |number: u64, all: u64| format!("{number} of {all}");
+    for warning in summary.warnings.iter().filter(|warning| warning.lost_input) {
+        let name = summary.inputs.get(usize::try_from(warning.file).unwrap_or(usize::MAX)).map_or("", |input| input.name.as_str());
+        say("incomplete-input", format!("{name}: {}", warning.text));
+    }
+    let dropped: u64 = summary.interfaces.iter().filter_map(|interface| interface.dropped).sum();
+    if dropped > 0 {
+        say("dropped-frames", format!("{} dropped while capturing, as the capture itself says", wording::count(dropped, "frame")));
+    }
+    let cut: u64 = summary.inputs.iter().map(|input| input.frames_cut_by_snap_length).sum();
+    if cut > 0 {
+        say(
+            "snap-length",
+            format!(
+                "{} frames are cut by the snap length: lengths are right, what the payload says may be hidden",
+                of(cut, account.frames)
+            ),
+        );
+    }
+    let connections = context.connections;
+    let all = connections.len() as u64;
+    let count = |test: &dyn Fn(&crate::tcp::Connection) -> bool| connections.iter().filter(|connection| test(connection)).count() as u64;
+    let begun = count(&|c| c.handshake_view() == HandshakeView::None);
+    if begun > 0 {
+        say("starts-in-mid-connection", format!("{} connections began before the capture", of(begun, all)));
+    }
+    let open = count(&|c| matches!(c.state_view(), StateView::Open | StateView::HalfClosed) && c.exists());
+    if open > 0 {
+        say("ends-in-mid-connection", format!("{} connections are still open when the capture ends", of(open, all)));
+    }
+    let one_sided = count(&|c| c.one_sided() && c.exists());
+    if one_sided > 0 {
+        say(
+            "one-sided",
+            format!(
+                "of {} connections only one direction was captured: nothing is said about the silence of the other",
+                of(one_sided, all)
+            ),
+        );
+    }
+    let missed = count(&|c| c.halves.iter().any(|half| half.coverage.has_holes()) || acknowledged_unseen(c));
+    if missed > 0 {
+        say("missing-octets", format!("in {} connections octets were acknowledged that the capture does not show", of(missed, all)));
+    }
+    let duplicates: u64 = connections.iter().flat_map(|c| &c.halves).map(|half| half.counts.duplicates).sum();
+    if duplicates > 0 {
+        say(
+            "duplicates",
+            format!(
+                "{} segments were seen more than once (several interfaces, a bridge or a router); each counts once",
+                of(duplicates, account.segments)
+            ),
+        );
+    }
+    let stepped = connections.iter().map(|c| c.clock_back).max().unwrap_or_default();
+    if stepped >= CLOCK_STEP {
+        say("clock-step", format!("the clock of the capture runs backwards by up to {}", wording::span(stepped)));
+    } else if stepped > Span::from_millis(5) {
+        say(
+            "out-of-order",
+            format!(
+                "frames are out of time order by up to {}; where it matters only acknowledgement numbers are believed",
+                wording::span(stepped)
+            ),
+        );
+    }
+    if account.untimed > 0 {
+        say("no-time", format!("{} have no time of their own", wording::count(account.untimed, "frame")));
+    }
+    list
+}
+
+fn acknowledged_unseen(connection: &crate::tcp::Connection) -> bool {
+    connection.halves.iter().zip(connection.halves.iter().rev()).any(|(sender, receiver)| {
+        matches!((receiver.acked, sender.snd_nxt), (Some(acked), Some(next)) if acked > next && sender.data_end.is_some())
+    })
+}

@@ -1,0 +1,94 @@
+//! What the detectors may look at besides their case: the timers, the other connections, the end of the capture.
+
+use std::collections::BTreeMap;
+
+use crate::endpoint::Endpoint;
+use crate::infer::Timers;
+use crate::observe::Observer;
+use crate::options::Thresholds;
+use crate::report::How;
+use crate::tcp::Connection;
+use crate::time::{Span, Timestamp};
+
+/// Connections to one server that die within this of each other died of one event (a restart).
+const SAME_MOMENT: Span = Span::from_secs(1);
+/// So many connections that die together speak for a restart (catalogue S-13).
+const RESTART_FROM: usize = 3;
+
+/// The surroundings of a case.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Every connection.
+    pub connections: &'a [Connection],
+    /// What was observed.
+    pub observer: &'a Observer,
+    /// Which timers are at work.
+    pub timers: &'a Timers,
+    /// Thresholds.
+    pub thresholds: Thresholds,
+    /// Time of the last frame.
+    pub end: Timestamp,
+    servers: BTreeMap<Endpoint, ServerActivity>,
+}
+
+/// When one server endpoint was last heard, and when its connections were reset without a close.
+#[derive(Debug, Default)]
+struct ServerActivity {
+    /// The two latest times and their connections.
+    latest: [Option<(Timestamp, u64)>; 2],
+    /// Times of reply RSTs.
+    lost: Vec<Timestamp>,
+}
+
+impl<'a> Context<'a> {
+    /// Gathers what the detectors need.
+    pub fn new(connections: &'a [Connection], observer: &'a Observer, timers: &'a Timers, thresholds: Thresholds, end: Timestamp) -> Self {
+        let mut servers: BTreeMap<Endpoint, ServerActivity> = BTreeMap::new();
+        for (at, connection) in connections.iter().enumerate() {
+            let heard = connection.server_half().last.filter(|_| connection.server_half().data_end.is_some());
+            let lost = observer.watch(at).map_or(&[][..], |watch| &watch.cases).iter().filter_map(|case| {
+                let reset = case.request.reply_reset()?;
+                (case.fin.is_none() && case.close.is_none_or(|close| close.how == How::Rst)).then_some(reset.mark.time)
+            });
+            let lost: Vec<Timestamp> = lost.collect();
+            if heard.is_none() && lost.is_empty() {
+                continue;
+            }
+            let activity = servers.entry(connection.server_endpoint()).or_default();
+            activity.lost.extend(lost);
+            if let Some(heard) = heard {
+                activity.hear(heard.time, connection.stream);
+            }
+        }
+        for activity in servers.values_mut() {
+            activity.lost.sort_unstable();
+        }
+        Self { connections, observer, timers, thresholds, end, servers }
+    }
+
+    /// Whether the server carried traffic of another connection than `stream` at or after `since`.
+    pub fn server_alive_elsewhere(&self, server: Endpoint, stream: u64, since: Timestamp) -> bool {
+        self.servers
+            .get(&server)
+            .is_some_and(|activity| activity.latest.iter().flatten().any(|(time, other)| *other != stream && *time >= since))
+    }
+
+    /// Whether several connections to the server died at the same moment as the one reset at `time`.
+    pub fn looks_like_restart(&self, server: Endpoint, time: Timestamp) -> bool {
+        self.servers
+            .get(&server)
+            .is_some_and(|activity| activity.lost.iter().filter(|other| other.since(time).abs() <= SAME_MOMENT).count() >= RESTART_FROM)
+    }
+}
+
+impl ServerActivity {
+    fn hear(&mut self, time: Timestamp, stream: u64) {
+        let [first, second] = &mut self.latest;
+        if first.is_none_or(|(known, _)| time > known) {
+            *second = *first;
+            *first = Some((time, stream));
+        } else if second.is_none_or(|(known, _)| time > known) {
+            *second = Some((time, stream));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The verdict: two or three plain sentences. What happened, how often, whose timer, what it cost.
+
+use std::collections::BTreeSet;
+
+use super::context::Context;
+use super::wording;
+use crate::endpoint::Endpoint;
+use crate::report::{Cost, Finding, Kind, Retried, Severity, TimerState};
+
+/// What the findings cost.
+pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
+    let lost = findings.iter().filter(|finding| is_loss(finding));
+    let mut cost = Cost::default();
+    for finding in lost {
+        cost.requests_lost += finding.count;
+        let next = finding.next.as_ref();
+        cost.retried += u64::from(next.is_some_and(|next| matches!(next.retried, Retried::Yes | Retried::Probably)));
+        cost.surfaced += u64::from(next.is_some_and(|next| next.surfaced.is_some()));
+    }
+    for (at, _) in context.connections.iter().enumerate() {
+        if let Some(span) = context.observer.watch(at).and_then(|watch| watch.half_closed.as_deref()) {
+            let until = span.ended.map_or(context.end, |(mark, _)| mark.time);
+            cost.dead_held = cost.dead_held + until.since(span.fin.time).max(crate::time::Span::ZERO);
+        }
+    }
+    cost
+}
+
+/// A request lost, each incident once.
+fn is_loss(finding: &Finding) -> bool {
+    finding.kind.is_request_loss() && finding.severity == Severity::Error && finding.consequence_of.is_none()
+}
+
+/// The sentences.
+pub fn sentences(findings: &[Finding], cost: &Cost, context: &Context<'_>) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if cost.requests_lost == 0 {
+        sentences.push(nothing_lost(findings, context));
+        sentences.extend(worst_other(findings));
+        return sentences;
+    }
+    sentences.push(what_happened(findings, cost));
+    sentences.extend(whose_timer(findings, context));
+    sentences.push(what_it_cost(cost, findings));
+    sentences
+}
+
+fn what_happened(findings: &[Finding], cost: &Cost) -> String {
+    let mut parts = Vec::new();
+    for kind in [Kind::StaleReuse, Kind::CloseRace, Kind::SwallowedRequest, Kind::StateLost, Kind::SilentDrop, Kind::ClosedWithoutResponse]
+    {
+        let number: u64 = findings.iter().filter(|finding| finding.kind == kind && is_loss(finding)).map(|finding| finding.count).sum();
+        if number == 0 {
+            continue;
+        }
+        let times = wording::count(number, "time");
+        parts.push(match kind {
+            Kind::StaleReuse => format!("{times} after the server had closed the connection and the client's kernel knew it"),
+            Kind::CloseRace => format!("{times} because request and close crossed on the way"),
+            Kind::SwallowedRequest => format!("{times} acknowledged after the server's close and never answered"),
+            Kind::StateLost => format!("{times} because the other end had forgotten the connection"),
+            Kind::SilentDrop => format!("{times} because nothing came back after an idle period"),
+            _ => format!("{times} because the server took it and closed without an answer"),
+        });
+    }
+    let subject =
+        if cost.requests_lost == 1 { "One request was lost".to_string() } else { format!("{} requests were lost", cost.requests_lost) };
+    if let [only] = parts.as_slice() {
+        let reason = only.split_once(' ').and_then(|(_, rest)| rest.split_once(' ')).map_or(only.as_str(), |(_, rest)| rest);
+        let reason = if reason.starts_with("acknowledged") { format!("it was {reason}") } else { reason.to_string() };
+        return if reason.starts_with("it was") { format!("{subject}: {reason}.") } else { format!("{subject} {reason}.") };
+    }
+    format!("{subject}: {}.", parts.join("; "))
+}
+
+fn whose_timer(findings: &[Finding], context: &Context<'_>) -> Option<String> {
+    let servers: BTreeSet<Endpoint> = findings
+        .iter()
+        .filter(|finding| is_loss(finding) && matches!(finding.kind, Kind::StaleReuse | Kind::CloseRace | Kind::SwallowedRequest))
+        .map(|finding| Endpoint::new(finding.server.ip, finding.server.port))
+        .collect();
+    let (server, timer) = servers
+        .iter()
+        .filter_map(|server| context.timers.server_timer(*server).map(|timer| (server, timer)))
+        .max_by_key(|(server, timer)| (timer.samples, std::cmp::Reverse(**server)))?;
+    let n = match timer.state {
+        TimerState::Measured => format!("n = {}, measured", timer.samples),
+        _ => wording::count(timer.samples as u64, "sample"),
+    };
+    let host = findings
+        .iter()
+        .filter(|finding| is_loss(finding) && finding.server == (*server).into())
+        .max_by_key(|finding| (finding.idle, std::cmp::Reverse(finding.number)))?;
+    let idle = host.idle.map(wording::span)?;
+    Some(format!(
+        "{server} closes idle connections after {} ({n}); {} still used one after {idle}.",
+        wording::span(timer.value),
+        host.client.ip
+    ))
+}
+
+fn what_it_cost(cost: &Cost, findings: &[Finding]) -> String {
+    let unreadable = findings
+        .iter()
+        .filter(|finding| is_loss(finding) && finding.next.as_ref().is_none_or(|next| next.retried == Retried::Unknown))
+        .count();
+    let mut parts = vec![match (cost.retried, cost.requests_lost) {
+        (0, 1) => "it was not retried in this capture".to_string(),
+        (0, _) => "none was retried in this capture".to_string(),
+        (1, 1) => "it was retried".to_string(),
+        (retried, lost) => format!("{retried} of {lost} were retried"),
+    }];
+    if unreadable > 0 && cost.retried == 0 {
+        parts = vec!["whether they were retried cannot be told".to_string()];
+    }
+    if cost.surfaced > 0 {
+        let who = if cost.surfaced == 1 { "1 caller got" } else { "callers got" };
+        let number = if cost.surfaced == 1 {
+            "an error or a silent close for it".to_string()
+        } else {
+            format!("an error or a silent close for {} of them", cost.surfaced)
+        };
+        parts.push(format!("{who} {number}"));
+    }
+    let mut text = parts.join("; ");
+    if let Some(first) = text.get(..1) {
+        text = format!("{}{}", first.to_uppercase(), text.get(1..).unwrap_or_default());
+    }
+    format!("{text}.")
+}
+
+fn nothing_lost(findings: &[Finding], context: &Context<'_>) -> String {
+    let connections = context.connections.len() as u64;
+    if connections == 0 {
+        return "There is no TCP connection in this capture.".to_string();
+    }
+    let used = context.connections.iter().filter(|connection| connection.after_fin.is_some()).count();
+    let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<usize>();
+    let mut text = format!("No request was lost to a closed or forgotten connection among {}", wording::count(connections, "connection"));
+    if findings.is_empty() && used == 0 && noticed > 0 {
+        text.push_str(&format!("; {} by servers were noticed in time", wording::count(noticed as u64, "idle close")));
+    }
+    text.push('.');
+    text
+}
+
+fn worst_other(findings: &[Finding]) -> Option<String> {
+    let warnings: Vec<&Finding> = findings.iter().filter(|finding| finding.severity >= Severity::Warning).collect();
+    let first = warnings.first()?;
+    Some(match warnings.len() {
+        1 => format!("One thing to look at: {}.", first.headline),
+        n => format!("{n} things to look at, the first: {}.", first.headline),
+    })
+}

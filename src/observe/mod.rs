@@ -1,0 +1,16 @@
+//! Connection's events → bounded samples and candidates, while the stream passes.
+//!
+//! What needs a timer that only all connections together reveal is not decided here: this room keeps, per connection, the request
+//! whose fate is open, the finished [`Case`]s that may become findings, and the event log for the timeline; and over all connections
+//! the [`samples`] that `infer` turns into timers, and the [`retry`] watch.
+
+pub mod case;
+pub mod log;
+pub mod observer;
+pub mod request;
+pub mod retry;
+pub mod samples;
+
+pub use case::Case;
+pub use observer::{HalfClosedSpan, Observer, Watch};
+pub use request::Request;

@@ -1,0 +1,546 @@
+//! Reads the tracker's steps and keeps what the end needs.
+
+use super::case::Case;
+use super::log::{Event, Log, What as Logged};
+use super::request::Request;
+use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
+use super::samples::{IdleClose, Samples};
+use crate::app::{Label, What};
+use crate::endpoint::Side;
+use crate::options::AnalysisOptions;
+use crate::report::{How, StateView};
+use crate::segment::IcmpQuote;
+use crate::tcp::half::Mark;
+use crate::tcp::step::{Handshake, NewPayload};
+use crate::tcp::{Connection, Step};
+use crate::time::{Span, Timestamp};
+
+/// So many cases of one connection are kept.
+const KEPT_CASES: usize = 8;
+/// The statuses with which a proxy tells its caller that its upstream failed (RFC 9110 section 15.6).
+const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
+/// So many event logs of connections without a case are kept, for groups that have no case.
+const KEPT_PLAIN_LOGS: usize = 2048;
+
+/// One side closed, the other acknowledged and stayed.
+#[derive(Clone, Copy, Debug)]
+pub struct HalfClosedSpan {
+    /// Who closed.
+    pub closer: Side,
+    /// Its FIN.
+    pub fin: Mark,
+    /// The acknowledgement of the FIN.
+    pub acknowledged: Mark,
+    /// A response was outstanding then.
+    pub outstanding: bool,
+    /// What ended it, and when: new payload (`None`), FIN or RST of the other side, or an RST of the closer.
+    pub ended: Option<(Mark, Option<How>)>,
+    /// The side that ended it.
+    pub ended_by: Option<Side>,
+    /// The connection was used after the FIN.
+    pub used: bool,
+}
+
+/// What is kept of one connection.
+#[derive(Debug, Default)]
+pub struct Watch {
+    pending: Option<Box<Request>>,
+    /// The last request's allocation, to be used again: no allocation per request.
+    spare: Option<Box<Request>>,
+    /// Requests whose fate may become a finding.
+    pub cases: Vec<Case>,
+    /// Events.
+    pub log: Option<Box<Log>>,
+    /// Half closed.
+    pub half_closed: Option<Box<HalfClosedSpan>>,
+    /// Answers seen.
+    pub responses: u32,
+    /// Longest gap after which a request was answered.
+    pub longest_survived: Option<Span>,
+    server_spoke_first: bool,
+    retry_of: Option<usize>,
+    finished: bool,
+}
+
+/// Observes every connection.
+#[derive(Debug)]
+pub struct Observer {
+    idle_gap: Span,
+    retry_window: Span,
+    options: AnalysisOptions,
+    watches: Vec<Watch>,
+    plain_logs: usize,
+    /// Idle times.
+    pub samples: Samples,
+    /// What happened next.
+    pub retries: RetryWatch,
+}
+
+impl Observer {
+    /// An observer that has seen nothing.
+    pub fn new(options: &AnalysisOptions) -> Self {
+        Self {
+            idle_gap: options.thresholds.idle_gap,
+            retry_window: options.thresholds.retry_window,
+            options: options.clone(),
+            watches: Vec::new(),
+            plain_logs: 0,
+            samples: Samples::default(),
+            retries: RetryWatch::default(),
+        }
+    }
+
+    /// What is kept of the connection with this index.
+    pub fn watch(&self, at: usize) -> Option<&Watch> {
+        self.watches.get(at)
+    }
+
+    /// An ICMP error about a connection.
+    pub fn icmp(&mut self, at: usize, quote: &IcmpQuote, connection: &Connection) {
+        let side = if connection.key.endpoint(Side::Low) == quote.src { Side::Low } else { Side::High };
+        let mark = Mark { frame: quote.frame, time: quote.time };
+        self.note(at, connection, Event { mark, side, last: mark.time, what: Logged::Icmp(quote.error), label: Label::new_const() });
+    }
+
+    /// Takes in one step. `connection` is the step's; `replaced` the one that held the 4-tuple before.
+    pub fn observe(&mut self, step: &Step, connection: &Connection, replaced: Option<&Connection>) {
+        if let (Some(at), Some(old)) = (step.replaced, replaced) {
+            self.finish(at, old, step.mark.time);
+        }
+        while self.watches.len() <= step.connection {
+            self.watches.push(Watch::default());
+        }
+        if step.opened && step.handshake == Handshake::Syn {
+            let retry = self.retries.opened(connection.client_endpoint().ip(), connection.server_endpoint(), connection.stream, step.mark);
+            if let Some(watch) = self.watches.get_mut(step.connection) {
+                watch.retry_of = retry;
+            }
+        }
+        if step.duplicate || step.of_older_incarnation {
+            return;
+        }
+        if step.restarted {
+            self.conclude(step.connection, connection.past.as_deref().unwrap_or(connection));
+            if let Some(watch) = self.watches.get_mut(step.connection) {
+                watch.half_closed = None;
+                watch.responses = 0;
+            }
+        }
+        self.log(step, connection);
+        self.half_close(step, connection);
+        self.sample_close(step, connection);
+        if step.side == connection.client { self.client_step(step, connection) } else { self.server_step(step, connection) }
+    }
+
+    /// The capture ends at `end`.
+    pub fn finish_all(&mut self, connections: &[Connection], end: Timestamp) {
+        for (at, connection) in connections.iter().enumerate() {
+            self.finish(at, connection, end);
+        }
+    }
+
+    fn finish(&mut self, at: usize, connection: &Connection, end: Timestamp) {
+        if self.watches.get(at).is_none_or(|watch| watch.finished) {
+            return;
+        }
+        if let Some(gap) = connection.final_gap(end, self.idle_gap) {
+            let event = Event { mark: gap.start, side: gap.after, last: end, what: Logged::Gap(gap), label: Label::new_const() };
+            self.note(at, connection, event);
+        }
+        self.conclude(at, connection);
+        let wanted = self.options.timelines.contains(&connection.stream);
+        let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
+            || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
+        if let Some(watch) = self.watches.get_mut(at) {
+            watch.finished = true;
+            let kept_as_plain = notable && self.plain_logs < KEPT_PLAIN_LOGS;
+            let needed = wanted || !watch.cases.is_empty() || watch.half_closed.is_some();
+            if !needed && !kept_as_plain {
+                watch.log = None;
+            } else if !needed {
+                self.plain_logs += 1;
+            }
+        }
+    }
+
+    // ---- the client's segments ------------------------------------------------------------------------------------
+
+    fn client_step(&mut self, step: &Step, connection: &Connection) {
+        let Some(watch) = self.watches.get_mut(step.connection) else { return };
+        if let Some(request) = watch.pending.as_deref_mut() {
+            let closes = step.fin || step.reset.is_some_and(|reset| reset.valid);
+            if closes && request.own_close.is_none() {
+                request.own_close = Some((if step.fin { How::Fin } else { How::Rst }, step.mark));
+            }
+            request.leaving |= step.has_fin && step.payload_length > 0;
+            if let Some(position) = step.retransmission
+                && step.payload_length > 0
+                && position <= request.start
+                && position.saturating_add(i64::from(step.payload_length)) > request.start
+            {
+                request.retransmissions = request.retransmissions.saturating_add(1);
+                request.last_retransmission = Some(step.mark);
+            }
+            if step.fills_hole && step.position.is_some_and(|position| position <= request.start) {
+                request.hole = false;
+            }
+            if let Some(payload) = &step.payload
+                && !payload.starts_turn
+            {
+                request.octets = request.octets.saturating_add(u32::try_from(payload.end - payload.start).unwrap_or(0));
+            }
+        }
+        let twice_resent = watch
+            .pending
+            .as_deref()
+            .is_some_and(|r| r.retransmissions >= 2 && r.acked.is_none() && r.response.is_none() && r.suspect.is_none());
+        if twice_resent {
+            self.suspect(step.connection, connection, step.mark);
+        }
+        if let Some(payload) = &step.payload
+            && payload.starts_turn
+            && payload.message.what != What::Farewell
+        {
+            self.conclude(step.connection, connection);
+            self.begin_request(step, connection, payload);
+        }
+    }
+
+    fn begin_request(&mut self, step: &Step, connection: &Connection, payload: &NewPayload) {
+        let client = connection.client_half();
+        let server = connection.server_half();
+        let Some(watch) = self.watches.get_mut(step.connection) else { return };
+        let own_close_before = client.effective_fin().is_some_and(|fin| fin.mark.frame != step.mark.frame)
+            || connection.reset.is_some_and(|(side, _)| side == connection.client);
+        let rst_before = connection.reset.filter(|(side, _)| *side != connection.client).map(|(_, reset)| reset);
+        let known_answer = server.acked_with_payload.filter(|acked| *acked > payload.start).is_some();
+        let mut request = Request {
+            mark: step.mark,
+            start: payload.start,
+            end: payload.end,
+            ack: step.ack,
+            acked_before: client.acked,
+            hole: payload.hole,
+            after_idle_gap: step.idle.is_some_and(|idle| idle >= self.idle_gap),
+            recognised: payload.message.what == What::Request,
+            first_ever: payload.first_ever,
+            all_acknowledged_before: payload.all_acknowledged_before,
+            answered_before: watch.responses > 0,
+            after_greeting: watch.server_spoke_first && watch.responses == 0,
+            idle: step.idle,
+            wire_idle: step.wire_idle,
+            message: payload.message,
+            fingerprint: payload.fingerprint,
+            octets: u32::try_from(payload.end - payload.start).unwrap_or(u32::MAX),
+            acked: None,
+            acked_after_fin: false,
+            retransmissions: 0,
+            last_retransmission: None,
+            other_payload: None,
+            response: None,
+            status: None,
+            resets: [None, None],
+            rst_before,
+            own_close: None,
+            own_close_before,
+            leaving: step.has_fin,
+            stray_reset: None,
+            incarnation: connection.incarnations,
+            suspect: None,
+            retry_of: None,
+        };
+        if known_answer {
+            request.response = Some(step.mark);
+        }
+        if server.acked.is_some_and(|acked| acked > payload.start) {
+            // The acknowledgement stands before the request in the file (reordered, or the first transmission was not captured).
+            request.acked = Some(step.mark);
+            request.acked_after_fin = server.effective_fin().is_some_and(|fin| fin.ack.is_none_or(|ack| ack <= payload.start));
+        }
+        if step.fin {
+            request.own_close = Some((How::Fin, step.mark));
+        }
+        let host = connection.client_endpoint().ip();
+        request.retry_of =
+            self.retries.request(host, payload.fingerprint, connection.stream, step.mark, self.retry_window).or(watch.retry_of.take());
+        let after_fin = server.effective_fin().is_some() && connection.exists();
+        watch.pending = Some(match watch.spare.take() {
+            Some(mut slot) => {
+                *slot = request;
+                slot
+            }
+            None => Box::new(request),
+        });
+        if after_fin && !own_close_before {
+            self.suspect(step.connection, connection, step.mark);
+        }
+    }
+
+    // ---- the server's segments ------------------------------------------------------------------------------------
+
+    fn server_step(&mut self, step: &Step, connection: &Connection) {
+        let server_fin = connection.server_half().effective_fin().map(|fin| fin.mark.frame);
+        let mut suspicious = false;
+        let mut answered = None;
+        let mut surfaced = None;
+        let Some(watch) = self.watches.get_mut(step.connection) else { return };
+        if step.payload.is_some() && watch.pending.is_none() && connection.requests == 0 {
+            watch.server_spoke_first = true;
+        }
+        if let Some(request) = watch.pending.as_deref_mut() {
+            let covers = step.ack.is_some_and(|ack| ack > request.start);
+            if let Some(reset) = step.reset {
+                if reset.valid || (reset.position.is_some() && reset.position == request.ack) {
+                    match &mut request.resets {
+                        [slot @ None, _] | [_, slot @ None] => *slot = Some(reset),
+                        _ => {}
+                    }
+                }
+                suspicious = request.response.is_none();
+            } else {
+                if covers && request.acked.is_none() {
+                    request.acked = Some(step.mark);
+                    request.acked_after_fin = server_fin.is_some_and(|frame| frame != step.mark.frame);
+                }
+                let payload_again = step.payload_length > 0 && (step.fills_hole || step.retransmission.is_some());
+                if let Some(payload) = &step.payload {
+                    if covers && request.response.is_none() {
+                        request.response = Some(step.mark);
+                        request.status = payload.message.status;
+                        answered = Some((*payload, request.after_idle_gap.then_some(request.idle).flatten(), request.retry_of));
+                        if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
+                            surfaced = Some((request.mark, Some(status), request.message.label));
+                        }
+                    } else if !covers && request.other_payload.is_none() {
+                        request.other_payload = Some(step.mark);
+                    }
+                } else if payload_again && covers && request.response.is_none() {
+                    request.response = Some(step.mark);
+                }
+                if step.fin && request.response.is_none() {
+                    suspicious = true;
+                    if covers || request.acked.is_some() {
+                        surfaced = Some((request.mark, None, request.message.label));
+                    }
+                }
+            }
+        }
+        let server = connection.server_endpoint();
+        if let Some((payload, idle, retry_of)) = answered {
+            watch.responses = watch.responses.saturating_add(1);
+            self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
+            if let Some(idle) = idle {
+                watch.longest_survived = watch.longest_survived.max(Some(idle));
+                self.samples.survived(server, connection.client_endpoint().ip(), idle, connection.stream);
+            }
+            if let Some(suspect) = retry_of {
+                self.retries.answered(suspect);
+            }
+        }
+        if let Some((request, status, label)) = surfaced {
+            let label = label_hash(&label);
+            self.retries.surface(SurfacedError { stream: connection.stream, server, request, mark: step.mark, status, label });
+        }
+        if suspicious {
+            self.suspect(step.connection, connection, step.mark);
+        }
+    }
+
+    fn suspect(&mut self, at: usize, connection: &Connection, noticed: Mark) {
+        let Some(request) = self.watches.get_mut(at).and_then(|watch| watch.pending.as_deref_mut()) else { return };
+        if request.suspect.is_some() || request.response.is_some() {
+            return;
+        }
+        let encrypted = request.message.what == What::Encrypted;
+        request.suspect = Some(self.retries.suspect(SuspectRequest {
+            stream: connection.stream,
+            client: connection.client_endpoint().ip(),
+            server: connection.server_endpoint(),
+            fingerprint: if encrypted { 0 } else { request.fingerprint },
+            encrypted,
+            sent: request.mark,
+            noticed,
+        }));
+    }
+
+    /// The pending request's fate is sealed: a new turn begins, or nothing more will come.
+    fn conclude(&mut self, at: usize, connection: &Connection) {
+        let Some(watch) = self.watches.get_mut(at) else { return };
+        let Some(request) = watch.pending.as_deref() else { return };
+        if request.response.is_none() {
+            let server = connection.server_half();
+            let interesting = server.effective_fin().is_some()
+                || request.resets.iter().any(Option::is_some)
+                || request.retransmissions >= 2
+                || request.own_close.is_some()
+                || request.rst_before.is_some();
+            if interesting && watch.cases.len() < KEPT_CASES {
+                let case = Case::close(at, request.clone(), connection, watch.longest_survived);
+                watch.cases.push(case);
+            }
+        }
+        watch.spare = watch.pending.take();
+    }
+
+    // ---- closes -----------------------------------------------------------------------------------------------------
+
+    fn sample_close(&mut self, step: &Step, connection: &Connection) {
+        let Some(close) = connection.close.filter(|close| close.mark.frame == step.mark.frame && close.side == step.side) else { return };
+        let (Some(idle), false, true) = (close.idle, close.outstanding, connection.turn.is_some()) else { return };
+        let sample =
+            IdleClose { stream: connection.stream, client: connection.client_endpoint().ip(), idle, by_rst: close.how == How::Rst };
+        let server = connection.server_endpoint();
+        if step.side == connection.client {
+            self.samples.client_close(server, sample);
+        } else {
+            self.samples.server_close(server, sample);
+        }
+    }
+
+    fn half_close(&mut self, step: &Step, connection: &Connection) {
+        let Some(watch) = self.watches.get_mut(step.connection) else { return };
+        if let Some(span) = watch.half_closed.as_deref_mut() {
+            let by_other = step.side != span.closer;
+            span.used |= by_other && step.payload.is_some();
+            if span.ended.is_some() {
+                return;
+            }
+            let reset = step.reset.is_some_and(|reset| reset.valid);
+            if by_other && (step.payload.is_some() || step.fin || reset) || (!by_other && reset) {
+                let how = if reset { Some(How::Rst) } else { step.fin.then_some(How::Fin) };
+                span.ended = Some((step.mark, how));
+                span.ended_by = Some(step.side);
+            }
+            return;
+        }
+        let closer = step.side.other();
+        let Some(fin) = connection.half(closer).effective_fin() else { return };
+        let already_closed = connection.half(step.side).fin.is_some() || connection.reset.is_some() || step.payload.is_some();
+        if fin.acknowledged == Some(step.mark) && !already_closed && connection.exists() {
+            let outstanding = closer == connection.client && connection.response_outstanding();
+            watch.half_closed = Some(Box::new(HalfClosedSpan {
+                closer,
+                fin: fin.mark,
+                acknowledged: step.mark,
+                outstanding,
+                ended: None,
+                ended_by: None,
+                used: false,
+            }));
+        }
+    }
+
+    // ---- the event log -----------------------------------------------------------------------------------------------
+
+    fn note(&mut self, at: usize, connection: &Connection, event: Event) {
+        let full = self.options.timelines.contains(&connection.stream);
+        let Some(watch) = self.watches.get_mut(at) else { return };
+        watch.log.get_or_insert_with(|| Box::new(if full { Log::full() } else { Log::default() })).push(event);
+    }
+
+    fn log(&mut self, step: &Step, connection: &Connection) {
+        let (mark, side) = (step.mark, step.side);
+        let event = |what: Logged, label: Label| Event { mark, side, last: mark.time, what, label };
+        let none = Label::new_const();
+        let at = step.connection;
+        if let Some(gap) = step.gap {
+            self.note(at, connection, Event { mark: gap.start, side: gap.after, last: mark.time, what: Logged::Gap(gap), label: none });
+        }
+        if step.restarted {
+            self.note(at, connection, event(Logged::Restart, none));
+        }
+        match step.handshake {
+            Handshake::Syn if step.retransmission.is_none() => self.note(at, connection, event(Logged::Syn, none)),
+            Handshake::SynAck if step.retransmission.is_none() => self.note(at, connection, event(Logged::SynAck, none)),
+            Handshake::Completed => self.note(at, connection, event(Logged::Established, none)),
+            _ => {}
+        }
+        if let Some(payload) = &step.payload {
+            self.log_payload(step, connection, payload);
+        }
+        if step.probe {
+            self.extend_or_note(at, connection, event(Logged::Probes { count: 1, answered: 0 }, none));
+        } else if step.probe_answer {
+            self.answer_probe(at);
+        }
+        if step.retransmission.is_some() && step.fin == step.has_fin {
+            self.extend_or_note(at, connection, event(Logged::Retransmissions(1), none));
+        }
+        if step.fin {
+            self.note(at, connection, event(Logged::Fin { acknowledged: None }, none));
+        }
+        if let Some(reset) = step.reset {
+            self.note(at, connection, event(Logged::Rst { shape: reset.shape, valid: reset.valid }, none));
+        }
+        let peer_fin = connection.half(side.other()).fin;
+        if peer_fin.is_some_and(|fin| fin.acknowledged == Some(mark))
+            && let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut())
+            && let Some(Event { what: Logged::Fin { acknowledged }, .. }) = log.latest_fin_mut(side.other())
+        {
+            *acknowledged = Some(mark);
+        }
+    }
+
+    fn log_payload(&mut self, step: &Step, connection: &Connection, payload: &NewPayload) {
+        let octets = u64::try_from(payload.end - payload.start).unwrap_or(0);
+        let message = &payload.message;
+        let event = |what: Logged| Event { mark: step.mark, side: step.side, last: step.mark.time, what, label: message.label };
+        if message.what == What::Farewell {
+            self.note(step.connection, connection, event(Logged::Farewell));
+            return;
+        }
+        let new_line = payload.starts_turn || step.gap.is_some() || message.what == What::Request;
+        if !new_line
+            && let Some(log) = self.watches.get_mut(step.connection).and_then(|watch| watch.log.as_deref_mut())
+            && let Some(latest) = log.latest_mut()
+            && latest.side == step.side
+            && let Logged::Turn { octets: sum, status } = &mut latest.what
+        {
+            *sum += octets;
+            *status = status.or(message.status);
+            latest.last = step.mark.time;
+            return;
+        }
+        self.note(step.connection, connection, event(Logged::Turn { status: message.status, octets }));
+    }
+
+    fn extend_or_note(&mut self, at: usize, connection: &Connection, event: Event) {
+        if let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut())
+            && let Some(latest) = log.latest_mut()
+            && latest.side == event.side
+        {
+            match (&mut latest.what, event.what) {
+                (Logged::Probes { count, .. }, Logged::Probes { .. }) | (Logged::Retransmissions(count), Logged::Retransmissions(_)) => {
+                    *count = count.saturating_add(1);
+                    latest.last = event.last;
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.note(at, connection, event);
+    }
+
+    fn answer_probe(&mut self, at: usize) {
+        if let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut())
+            && let Some(Event { what: Logged::Probes { answered, .. }, .. }) = log.latest_mut()
+        {
+            *answered = answered.saturating_add(1);
+        }
+    }
+}
+
+/// A number for a label, 0 for an empty one: to link a proxy's front and back request (FNV-1a).
+pub fn label_hash(label: &str) -> u64 {
+    if label.is_empty() {
+        return 0;
+    }
+    label.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)) | 1
+}
+
+impl Watch {
+    /// Whether the connection ended well and nothing of it is needed any more.
+    pub fn is_plain(&self, connection: &Connection) -> bool {
+        self.cases.is_empty() && matches!(connection.state_view(), StateView::Closed)
+    }
+}

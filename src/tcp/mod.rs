@@ -1,0 +1,18 @@
+//! Segments → connections and what happened to them.
+//!
+//! [`Tracker::push`] takes one segment and returns one [`Step`]: what it did. The tracker says what was seen; it knows nothing
+//! of timers and findings. A connection is never cut because it is silent: silence is the phenomenon that this tool exists for.
+
+pub mod connection;
+pub mod coverage;
+mod duplicate;
+pub mod half;
+pub mod reset;
+pub mod role;
+pub mod step;
+mod table;
+mod tracker;
+
+pub use connection::Connection;
+pub use step::Step;
+pub use tracker::Tracker;

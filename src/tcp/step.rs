@@ -1,0 +1,148 @@
+//! What one segment did to its connection: the events that `observe` reads.
+
+use super::half::{Mark, Position};
+use super::reset::Reset;
+use crate::app::Message;
+use crate::endpoint::Side;
+use crate::report::GapEnd;
+use crate::time::Span;
+
+/// New payload: octets beyond the highest sequence number seen from that side.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPayload {
+    /// The lowest number not sent before (at a hole: where the hole begins).
+    pub start: Position,
+    /// Just after the last octet.
+    pub end: Position,
+    /// Octets before it were never captured: this is not the whole first transmission.
+    pub hole: bool,
+    /// The other side spoke last, or nobody has yet.
+    pub starts_turn: bool,
+    /// Nothing of this connection was captured before.
+    pub first_ever: bool,
+    /// A response was outstanding (for the other side: it waited) before this segment.
+    pub outstanding_before: bool,
+    /// Nothing that this side sent before is unacknowledged.
+    pub all_acknowledged_before: bool,
+    /// What the octets say.
+    pub message: Message,
+    /// Names the content of a client's turn, so that the same request can be found again; 0: nothing to compare.
+    pub fingerprint: u64,
+}
+
+/// An idle gap that a segment ended (or the end of the capture did).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleGap {
+    /// The last event before it.
+    pub start: Mark,
+    /// The segment that ended it; `None`: the capture ended.
+    pub end: Option<Mark>,
+    /// How long.
+    pub length: Span,
+    /// Who spoke last.
+    pub after: Side,
+    /// A response was outstanding.
+    pub waiting: bool,
+    /// Keepalive probes inside it.
+    pub probes: u32,
+    /// What ended it.
+    pub ended_by: GapEnd,
+}
+
+/// What one segment did.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Index of the connection in the tracker.
+    pub connection: usize,
+    /// The sender.
+    pub side: Side,
+    /// Where and when.
+    pub mark: Mark,
+    /// This segment began the connection.
+    pub opened: bool,
+    /// The connection that held this 4-tuple before; it is over.
+    pub replaced: Option<usize>,
+    /// Another sight of a segment already seen: nothing else is set.
+    pub duplicate: bool,
+    /// It belongs to an older incarnation of the 4-tuple and changes nothing.
+    pub of_older_incarnation: bool,
+    /// A new incarnation whose SYN was not captured began here.
+    pub restarted: bool,
+    /// Payload octets on the wire.
+    pub payload_length: u32,
+    /// It carries a FIN, the first or a repeated one.
+    pub has_fin: bool,
+    /// Its sequence number (not of an RST).
+    pub position: Option<Position>,
+    /// Its acknowledgement number, as a position of the other side.
+    pub ack: Option<Position>,
+    /// New payload.
+    pub payload: Option<NewPayload>,
+    /// Payload, SYN or FIN that was sent before, from this position.
+    pub retransmission: Option<Position>,
+    /// Payload that fills a hole: it was sent before, but not captured in order.
+    pub fills_hole: bool,
+    /// A TCP keepalive probe.
+    pub probe: bool,
+    /// An answer to a keepalive probe.
+    pub probe_answer: bool,
+    /// The first FIN of this side.
+    pub fin: bool,
+    /// An RST.
+    pub reset: Option<Reset>,
+    /// Its part in the handshake.
+    pub handshake: Handshake,
+    /// Time since the last real payload, SYN or SYN-ACK in either direction.
+    pub idle: Option<Span>,
+    /// Time since the last frame of the connection.
+    pub wire_idle: Option<Span>,
+    /// The idle gap that this segment ended.
+    pub gap: Option<IdleGap>,
+    /// The payload of this side just before its FIN turned out to be a farewell: the idle time ran on.
+    pub farewell_before_fin: bool,
+}
+
+impl Step {
+    /// A step of `side` that did nothing yet.
+    pub(super) const fn new(connection: usize, side: Side, mark: Mark) -> Self {
+        Self {
+            connection,
+            side,
+            mark,
+            opened: false,
+            replaced: None,
+            duplicate: false,
+            of_older_incarnation: false,
+            restarted: false,
+            payload_length: 0,
+            has_fin: false,
+            position: None,
+            ack: None,
+            payload: None,
+            retransmission: None,
+            fills_hole: false,
+            probe: false,
+            probe_answer: false,
+            fin: false,
+            reset: None,
+            handshake: Handshake::No,
+            idle: None,
+            wire_idle: None,
+            gap: None,
+            farewell_before_fin: false,
+        }
+    }
+}
+
+/// The part of a segment in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// None.
+    No,
+    /// A SYN.
+    Syn,
+    /// A SYN-ACK.
+    SynAck,
+    /// The first ACK of a SYN-ACK: the connection stands.
+    Completed,
+}

@@ -1,0 +1,58 @@
+//! The flow table: 4-tuple → the connection that holds it now. Seeded hash, connections in a slab; the order of the output comes
+//! from the slab, never from the table.
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::connection::Connection;
+use crate::endpoint::FlowKey;
+
+/// All connections, and which one holds which 4-tuple.
+#[derive(Debug, Default)]
+pub struct FlowTable {
+    index: HashTable<u32>,
+    seed: RandomState,
+    slab: Vec<Connection>,
+}
+
+impl FlowTable {
+    /// The connection that holds `key`.
+    pub fn find(&self, key: &FlowKey) -> Option<usize> {
+        let hash = self.seed.hash_one(key);
+        self.index.find(hash, |&at| self.slab.get(at as usize).is_some_and(|c| c.key == *key)).map(|&at| at as usize)
+    }
+
+    /// Adds a connection; it takes over its 4-tuple. Returns its index. At 2³² connections the table is full and the newest
+    /// is not indexed.
+    pub fn insert(&mut self, connection: Connection) -> usize {
+        let at = self.slab.len();
+        let key = connection.key;
+        self.slab.push(connection);
+        let Ok(index) = u32::try_from(at) else { return at };
+        let hash = self.seed.hash_one(key);
+        let (slab, seed) = (&self.slab, &self.seed);
+        let same = |&other: &u32| slab.get(other as usize).is_some_and(|c| c.key == key);
+        if let Some(entry) = self.index.find_mut(hash, same) {
+            *entry = index;
+        } else {
+            let rehash = |&other: &u32| slab.get(other as usize).map_or(0, |c| seed.hash_one(c.key));
+            self.index.insert_unique(hash, index, rehash);
+        }
+        at
+    }
+
+    /// A connection by index.
+    pub fn get(&self, at: usize) -> Option<&Connection> {
+        self.slab.get(at)
+    }
+
+    /// A connection by index, to change.
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut Connection> {
+        self.slab.get_mut(at)
+    }
+
+    /// Every connection in the order of its first frame.
+    pub fn connections(&self) -> &[Connection] {
+        &self.slab
+    }
+}
