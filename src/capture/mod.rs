@@ -3,9 +3,30 @@
 //! Nothing here looks inside a frame. A read error ends its file, never the job: what was read is reported, with the place of
 //! the damage (file, octet) in [`Summary::warnings`].
 
+mod compression;
+mod duplicates;
+mod expand;
+mod foreign;
+mod input;
+mod merge;
+mod notes;
+mod pcap;
+mod pcapng;
+mod pcapng_blocks;
+mod pump;
+mod record;
+mod source;
+mod stream;
+
+pub use expand::expand;
+
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use merge::Merge;
 
 use crate::frame::Frame;
 use crate::time::Timestamp;
@@ -38,7 +59,7 @@ pub struct InputSummary {
     pub name: String,
     /// Of the file's octets, lower-case hexadecimal, if asked for.
     pub sha256: Option<String>,
-    /// `pcap` or `pcapng`.
+    /// `pcap` or `pcapng`; `unknown` where the input could not be read at all.
     pub format: &'static str,
     /// `gzip`, `zstd`, `lz4`, `bzip2`, `xz`, or `None`.
     pub compression: Option<&'static str>,
@@ -84,32 +105,40 @@ pub struct Summary {
     pub warnings: Vec<Warning>,
     /// The same frame present in two files that overlap, counted once.
     pub duplicate_frames: u64,
+    /// How the inputs fit together: gaps and overlaps between the files of a rotation, in whole sentences with their names.
+    pub notes: Vec<String>,
 }
 
 /// One or several captures, read as one.
 pub struct Capture {
-    _private: (),
+    merge: Merge,
 }
 
 impl Capture {
     /// Opens the sources, reads as far as their first frame and puts them in order. A source that cannot be opened or is no
     /// capture is an error if it is the only one; else a warning.
-    pub fn open(_sources: Vec<Source>, _options: &CaptureOptions) -> Result<Self, CaptureError> {
-        Err(CaptureError("not built yet".into()))
+    pub fn open(sources: Vec<Source>, options: &CaptureOptions) -> Result<Self, CaptureError> {
+        Self::open_until(sources, options, Arc::default())
+    }
+
+    /// As [`Capture::open`]; a read that waits for an input that stalls ends when `stop` becomes true, and the input is then incomplete.
+    pub fn open_until(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+        Ok(Self { merge: Merge::open(sources, options, stop)? })
     }
 
     /// The next frame; `None` at the end of the last input.
+    #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        None
+        self.merge.next_frame()
     }
 
-    /// Octets consumed so far and the total if it is known, for a progress display.
+    /// Octets consumed so far and the total if it is known, for a progress display: octets as stored, compressed or not.
     pub fn progress(&self) -> (u64, Option<u64>) {
-        (0, None)
+        self.merge.progress()
     }
 
     /// Ends reading; call when `next_frame` returned `None` (or earlier, on an interrupt: the inputs are then incomplete).
     pub fn finish(self) -> Summary {
-        Summary::default()
+        self.merge.finish()
     }
 }

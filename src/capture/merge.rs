@@ -1,0 +1,378 @@
+//! Several inputs read as one: in the order of their first frames, merged by time where they overlap.
+//!
+//! A file is opened for the time of its first frame, closed, and opened again when its time has come, so thousands of rotated files
+//! need one file descriptor. Within one input frames are never put in another order: an input takes part in the merge with the
+//! latest time that it has reached.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::duplicates::Duplicates;
+use super::input::{Closed, Input, Purpose, Settings};
+use super::notes::{Stretch, notes};
+use super::source::OpenError;
+use super::{CaptureError, CaptureOptions, InputSummary, Interface, Source, Summary};
+use crate::frame::{Frame, FrameId};
+use crate::time::Timestamp;
+use crate::warning::Warning;
+
+/// Inputs open at the same time. Each has a file descriptor, a buffer and, if compressed, a thread; a process has 1024 descriptors
+/// by default on Linux, 256 on macOS.
+const MAX_OPEN: usize = 200;
+/// Names of addresses kept over all inputs.
+const MAX_NAMES: usize = 262_144;
+
+/// Place in the merge: time, then the order of the arguments.
+type Place = (Timestamp, u32);
+const LAST_PLACE: Place = (Timestamp(i64::MAX), u32::MAX);
+
+/// An input that waits for its time.
+struct Planned {
+    place: Place,
+    file: u32,
+    source: PlannedSource,
+}
+
+enum PlannedSource {
+    /// To be opened again.
+    Path(PathBuf),
+    /// Open, its first frame at hand.
+    Open(Box<Input>),
+}
+
+struct Slot {
+    input: Box<Input>,
+    argument: u32,
+}
+
+/// The merge of all inputs.
+pub(super) struct Merge {
+    settings: Settings,
+    queue: VecDeque<Planned>,
+    /// By file; `None` before and after its time.
+    open: Vec<Option<Slot>>,
+    open_count: usize,
+    /// No more descriptors: wait until an input is closed.
+    crowded: bool,
+    heads: BinaryHeap<Reverse<(Place, u32)>>,
+    current: Option<u32>,
+    /// The current input goes on alone up to this place.
+    limit: Place,
+    duplicates: Duplicates,
+    /// Several inputs are open, so that a frame may have a twin.
+    overlapping: bool,
+    summaries: Vec<InputSummary>,
+    stretches: Vec<Stretch>,
+    interfaces: Vec<Interface>,
+    names: Vec<(IpAddr, String)>,
+    warnings: Vec<Warning>,
+    duplicate_frames: u64,
+    octets_of_closed: u64,
+    octets_total: Option<u64>,
+}
+
+impl Merge {
+    /// Opens the sources, reads each as far as its first frame and puts them in order.
+    pub(super) fn open(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+        let settings = Settings { hash: options.hash, stop };
+        let alone = sources.len() == 1;
+        if sources.len() > FrameId::MAX_FILES as usize {
+            return Err(CaptureError(format!("{} inputs are more than the {} that one run reads", sources.len(), FrameId::MAX_FILES)));
+        }
+        let mut planned = Vec::new();
+        let mut failed = Vec::new();
+        let mut octets_total = Some(0_u64);
+        for (argument, source) in sources.into_iter().enumerate() {
+            if settings.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let argument = u32::try_from(argument).unwrap_or(u32::MAX);
+            let name = match &source {
+                Source::Path(path) => path.display().to_string(),
+                Source::Stream(name, _) => name.clone(),
+            };
+            match probe(source, alone, &settings) {
+                Ok(probed) => {
+                    octets_total = octets_total.zip(probed.size).map(|(total, size)| total.saturating_add(size));
+                    planned.push((name, Planned { place: (probed.first, argument), file: 0, source: probed.source }));
+                }
+                Err(error) => failed.push((name, error.text)),
+            }
+        }
+        if planned.is_empty()
+            && let Some((name, text)) = failed.first()
+        {
+            let more = match failed.len() {
+                1 => String::new(),
+                count => format!(" (and no other of the {count} inputs can be read)"),
+            };
+            return Err(CaptureError(format!("{name}: {text}{more}")));
+        }
+        planned.sort_by_key(|(_, planned)| planned.place);
+        let mut summaries = Vec::with_capacity(planned.len().saturating_add(failed.len()));
+        let mut queue = VecDeque::with_capacity(planned.len());
+        for ((name, planned), file) in planned.into_iter().zip(0_u32..) {
+            summaries.push(InputSummary { name, ..InputSummary::default() });
+            queue.push_back(Planned { file, ..planned });
+        }
+        let mut warnings = Vec::new();
+        for (name, text) in failed {
+            warnings.push(Warning { file: u32::try_from(summaries.len()).unwrap_or(u32::MAX), text, lost_input: true });
+            summaries.push(InputSummary { name, format: "unknown", ..InputSummary::default() });
+        }
+        Ok(Self {
+            settings,
+            open: std::iter::repeat_with(|| None).take(queue.len()).collect(),
+            open_count: 0,
+            crowded: false,
+            heads: BinaryHeap::new(),
+            current: None,
+            limit: LAST_PLACE,
+            duplicates: Duplicates::new(),
+            overlapping: false,
+            stretches: vec![Stretch::default(); queue.len()],
+            queue,
+            summaries,
+            interfaces: Vec::new(),
+            names: Vec::new(),
+            warnings,
+            duplicate_frames: 0,
+            octets_of_closed: 0,
+            octets_total,
+        })
+    }
+
+    /// The next frame of the merge.
+    #[inline]
+    pub(super) fn next_frame(&mut self) -> Option<Frame<'_>> {
+        let file = self.settle()?;
+        self.slot(file)?.input.frame(file)
+    }
+
+    /// Octets read as stored, and in all if that is known.
+    pub(super) fn progress(&self) -> (u64, Option<u64>) {
+        let open = self.open.iter().flatten().map(|slot| slot.input.stored_octets());
+        (open.fold(self.octets_of_closed, u64::saturating_add), self.octets_total)
+    }
+
+    /// Closes everything and tells what was read.
+    pub(super) fn finish(mut self) -> Summary {
+        let open: Vec<u32> = (0_u32..).zip(&self.open).filter(|(_, slot)| slot.is_some()).map(|(file, _)| file).collect();
+        for file in open {
+            self.close(file);
+        }
+        for planned in std::mem::take(&mut self.queue) {
+            if let PlannedSource::Open(input) = planned.source {
+                self.settle_account(planned.file, input.unread());
+            }
+        }
+        self.warnings.sort_by_key(|warning| warning.file);
+        Summary {
+            notes: notes(&self.summaries, &self.stretches, self.duplicate_frames),
+            inputs: self.summaries,
+            interfaces: self.interfaces,
+            names: self.names,
+            warnings: self.warnings,
+            duplicate_frames: self.duplicate_frames,
+        }
+    }
+
+    /// Goes to the next frame and says in which input it is.
+    #[inline]
+    fn settle(&mut self) -> Option<u32> {
+        loop {
+            let file = match self.current {
+                Some(file) => match self.go_on(file) {
+                    Some(file) => file,
+                    None => continue,
+                },
+                None => self.choose()?,
+            };
+            if self.overlapping && self.is_duplicate(file) {
+                self.duplicate_frames = self.duplicate_frames.saturating_add(1);
+                continue;
+            }
+            return Some(file);
+        }
+    }
+
+    /// Takes the next frame of the current input, unless another one's turn has come.
+    #[inline]
+    fn go_on(&mut self, file: u32) -> Option<u32> {
+        let limit = self.limit;
+        let slot = self.open.get_mut(file as usize)?.as_mut()?;
+        if !slot.input.advance() {
+            self.current = None;
+            self.close(file);
+            return None;
+        }
+        let place = place_of(slot);
+        if slot.input.interfaces.len() != slot.input.interface_indices.len() {
+            self.register_interfaces(file);
+        }
+        if place <= limit {
+            return Some(file);
+        }
+        self.current = None;
+        self.heads.push(Reverse((place, file)));
+        None
+    }
+
+    /// Opens the inputs whose time has come and chooses the one with the earliest frame.
+    #[cold]
+    #[inline(never)]
+    fn choose(&mut self) -> Option<u32> {
+        loop {
+            let head = self.heads.peek().map(|Reverse((place, _))| *place);
+            let room = self.open_count < MAX_OPEN && !self.crowded;
+            let due = self.queue.front().is_some_and(|next| head.is_none_or(|head| next.place <= head));
+            if due && (room || head.is_none()) {
+                self.open_next();
+                continue;
+            }
+            let Reverse((_, file)) = self.heads.pop()?;
+            let other = self.heads.peek().map_or(LAST_PLACE, |Reverse((place, _))| *place);
+            // Nothing more can be opened: the input that waits waits on.
+            let waiting = self.queue.front().filter(|_| room).map_or(LAST_PLACE, |next| next.place);
+            self.limit = other.min(waiting);
+            self.current = Some(file);
+            if self.open_count > 1 {
+                self.overlapping = true;
+            }
+            return Some(file);
+        }
+    }
+
+    fn open_next(&mut self) {
+        let Some(planned) = self.queue.pop_front() else { return };
+        let file = planned.file;
+        let input = match planned.source {
+            PlannedSource::Open(input) => input,
+            PlannedSource::Path(path) => match Input::open_path(&path, Purpose::Read, &self.settings) {
+                Ok((mut input, _)) => {
+                    if !input.advance() {
+                        self.settle_account(file, input.close());
+                        return;
+                    }
+                    Box::new(input)
+                }
+                Err(OpenError { too_many_open: true, .. }) if self.open_count > 0 => {
+                    self.crowded = true;
+                    self.queue.push_front(Planned { source: PlannedSource::Path(path), ..planned });
+                    return;
+                }
+                Err(error) => {
+                    self.warn(file, format!("{} when its turn came", error.text), true);
+                    return;
+                }
+            },
+        };
+        let slot = Slot { input, argument: planned.place.1 };
+        // An input that begins without a time keeps the place that it was given.
+        let place = if slot.input.latest.is_none() { planned.place } else { place_of(&slot) };
+        if let Some(free) = self.open.get_mut(file as usize) {
+            *free = Some(slot);
+            self.open_count = self.open_count.saturating_add(1);
+            self.register_interfaces(file);
+            self.heads.push(Reverse((place, file)));
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, file: u32) {
+        if let Some(slot) = self.open.get_mut(file as usize).and_then(Option::take) {
+            self.open_count = self.open_count.saturating_sub(1);
+            self.crowded = false;
+            self.register_interfaces_of(file, slot.input.close());
+        }
+    }
+
+    fn register_interfaces_of(&mut self, file: u32, closed: Closed) {
+        for (interface, &index) in closed.interfaces.iter().zip(&closed.interface_indices) {
+            if let Some(known) = self.interfaces.get_mut(index as usize) {
+                known.dropped = interface.dropped;
+            }
+        }
+        self.settle_account(file, closed);
+    }
+
+    fn settle_account(&mut self, file: u32, closed: Closed) {
+        self.octets_of_closed = self.octets_of_closed.saturating_add(closed.stored_octets);
+        let room = MAX_NAMES.saturating_sub(self.names.len());
+        self.names.extend(closed.names.0.into_iter().take(room));
+        if let Some(problem) = closed.problem {
+            self.warn(file, problem, true);
+        }
+        if let Some(stretch) = self.stretches.get_mut(file as usize) {
+            *stretch = Stretch { longest_silence: closed.longest_silence };
+        }
+        if let Some(summary) = self.summaries.get_mut(file as usize) {
+            *summary = closed.summary;
+        }
+    }
+
+    fn warn(&mut self, file: u32, text: String, lost_input: bool) {
+        self.warnings.push(Warning { file, text, lost_input });
+    }
+
+    #[cold]
+    fn register_interfaces(&mut self, file: u32) {
+        let Some(Some(slot)) = self.open.get_mut(file as usize) else { return };
+        let known = slot.input.interface_indices.len();
+        for interface in slot.input.interfaces.iter().skip(known) {
+            slot.input.interface_indices.push(u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX));
+            self.interfaces.push(Interface { file, ..interface.clone() });
+        }
+    }
+
+    fn is_duplicate(&mut self, file: u32) -> bool {
+        let Some(Some(slot)) = self.open.get(file as usize) else { return false };
+        let now = slot.input.latest.unwrap_or(Timestamp(i64::MIN));
+        if self.open_count == 1 && !self.duplicates.at(now) {
+            self.overlapping = false;
+            return false;
+        }
+        slot.input.frame(file).is_some_and(|frame| self.duplicates.seen(&frame, now))
+    }
+
+    fn slot(&self, file: u32) -> Option<&Slot> {
+        self.open.get(file as usize)?.as_ref()
+    }
+}
+
+fn place_of(slot: &Slot) -> Place {
+    (slot.input.latest.unwrap_or(Timestamp(i64::MAX)), slot.argument)
+}
+
+/// What is known of a source before it is read.
+struct Probed {
+    first: Timestamp,
+    size: Option<u64>,
+    source: PlannedSource,
+}
+
+fn probe(source: Source, alone: bool, settings: &Settings) -> Result<Probed, OpenError> {
+    let purpose = if alone { Purpose::Read } else { Purpose::Probe };
+    let (mut input, size, path) = match source {
+        Source::Path(path) => {
+            let (input, size) = Input::open_path(&path, purpose, settings)?;
+            (input, size, size.filter(|_| !alone).map(|_| path))
+        }
+        Source::Stream(name, stream) => (Input::open_stream(name, stream, settings)?, None, None),
+    };
+    let found = input.advance();
+    if let (false, Some(problem)) = (found, input.problem()) {
+        return Err(OpenError::new(problem.to_owned()));
+    }
+    // An input without a frame, or whose first frame has no time, comes last.
+    let first = input.time().unwrap_or(Timestamp(i64::MAX));
+    let source = match path {
+        Some(path) => PlannedSource::Path(path),
+        None => PlannedSource::Open(Box::new(input)),
+    };
+    Ok(Probed { first, size, source })
+}

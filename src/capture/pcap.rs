@@ -1,0 +1,168 @@
+//! Classic pcap, as libpcap writes it and its relatives wrote it: <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html>.
+//!
+//! Own reader instead of `pcap_file`'s, because that one refuses what Wireshark and tcpdump read: the modified magic of
+//! Alexey Kuznetsov's patched libpcap, snap length 0, more octets captured than the snap length or the wire, fractions of a second
+//! beyond one second; and because damage must be told with its octet offset.
+
+use super::Interface;
+use super::record::{MAX_FRAME_OCTETS, Record, Step};
+use super::stream::OctetStream;
+use crate::time::Timestamp;
+
+/// Octets of the file header.
+pub(super) const HEADER_OCTETS: usize = 24;
+
+const MAGIC_MICROSECONDS: u32 = 0xa1b2_c3d4;
+const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
+/// Alexey Kuznetsov's libpcap patch: record headers of 24 octets, with interface index, protocol and direction.
+const MAGIC_MODIFIED: u32 = 0xa1b2_cd34;
+
+/// Octets of a record header.
+const RECORD_HEADER: usize = 16;
+/// Octets that the modified format adds to a record header.
+const MODIFIED_ADDS: usize = 8;
+
+/// Link-type word: «the frame check sequence length is present».
+const FCS_PRESENT: u32 = 0x0400_0000;
+/// Link-type word: bits that must be zero.
+const RESERVED: u32 = 0x03ff_0000;
+
+/// Which of the two length fields of a record comes first (libpcap's sf-pcap.c: versions before 2.3 have them exchanged,
+/// 2.3 may).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lengths {
+    CapturedFirst,
+    WireFirst,
+    SmallerFirst,
+}
+
+/// Reads the records of one file.
+#[derive(Debug)]
+pub(super) struct PcapReader {
+    big_endian: bool,
+    nanos_per_fraction: i64,
+    header_octets: usize,
+    lengths: Lengths,
+    link_type: u16,
+    fcs_octets: u8,
+}
+
+/// Whether a file that begins so is classic pcap.
+pub(super) fn recognises(head: &[u8]) -> bool {
+    byte_order(head).is_some()
+}
+
+/// Byte order and magic.
+fn byte_order(head: &[u8]) -> Option<(bool, u32)> {
+    let magic = *head.first_chunk::<4>()?;
+    let known = |magic| matches!(magic, MAGIC_MICROSECONDS | MAGIC_NANOSECONDS | MAGIC_MODIFIED);
+    let (little, big) = (u32::from_le_bytes(magic), u32::from_be_bytes(magic));
+    if known(little) {
+        return Some((false, little));
+    }
+    known(big).then_some((true, big))
+}
+
+impl PcapReader {
+    /// Reads the file header. The error names what is wrong with it.
+    pub(super) fn open(stream: &mut OctetStream, interfaces: &mut Vec<Interface>) -> Result<Self, String> {
+        let Some(&header) = stream.peek::<HEADER_OCTETS>() else {
+            return Err(format!("the pcap file header needs {HEADER_OCTETS} octets, there are {}", stream.window().len()));
+        };
+        let Some((big_endian, magic)) = byte_order(&header) else {
+            return Err("not a pcap file header".into());
+        };
+        let word = |at: usize| word_at(&header, at, big_endian);
+        let version = word(4);
+        let (major, minor) = if big_endian { (version >> 16, version & 0xffff) } else { (version & 0xffff, version >> 16) };
+        let lengths = match (major, minor) {
+            (2, 0..=2) | (543, _) => Lengths::WireFirst,
+            (2, 3) => Lengths::SmallerFirst,
+            (2, _) => Lengths::CapturedFirst,
+            _ => return Err(format!("pcap version {major}.{minor} is unknown (2.4 is usual)")),
+        };
+        let network = word(20);
+        if network & RESERVED != 0 {
+            return Err(format!("the link type word 0x{network:08x} has reserved bits set"));
+        }
+        let link_type = u16::try_from(network & 0xffff).unwrap_or(u16::MAX);
+        // The length is told in units of 16 bits.
+        let fcs_octets = if network & FCS_PRESENT == 0 { 0 } else { u8::try_from(network >> 28).unwrap_or(0).saturating_mul(2) };
+        stream.step(HEADER_OCTETS);
+        interfaces.push(Interface { link_type, ..Interface::default() });
+        Ok(Self {
+            big_endian,
+            nanos_per_fraction: if magic == MAGIC_NANOSECONDS { 1 } else { 1_000 },
+            header_octets: if magic == MAGIC_MODIFIED { RECORD_HEADER + MODIFIED_ADDS } else { RECORD_HEADER },
+            lengths,
+            link_type,
+            fcs_octets,
+        })
+    }
+
+    /// The next record.
+    #[inline]
+    pub(super) fn next(&mut self, stream: &mut OctetStream) -> Step {
+        let Some(header) = stream.peek::<RECORD_HEADER>() else {
+            return cut_header(stream, self.header_octets);
+        };
+        let order = self.big_endian;
+        let (seconds, fraction) = (word_at(header, 0, order), word_at(header, 4, order));
+        let (first, second) = (word_at(header, 8, order), word_at(header, 12, order));
+        let (captured, wire_length) = match self.lengths {
+            Lengths::CapturedFirst => (first, second),
+            Lengths::WireFirst => (second, first),
+            Lengths::SmallerFirst => (first.min(second), first.max(second)),
+        };
+        if captured > MAX_FRAME_OCTETS {
+            return too_large(stream.offset(), captured);
+        }
+        let kept = captured as usize;
+        let octets = self.header_octets.saturating_add(kept);
+        if !stream.need(octets) {
+            return cut_record(stream, octets);
+        }
+        let at = stream.step(octets).saturating_add(self.header_octets);
+        let nanos = i64::from(fraction).saturating_mul(self.nanos_per_fraction);
+        Step::Frame(Record {
+            at,
+            captured: kept,
+            wire_length,
+            time: Some(Timestamp::new(i64::from(seconds), nanos)),
+            interface: 0,
+            link_type: self.link_type,
+            fcs_octets: self.fcs_octets,
+            unread_before: 0,
+        })
+    }
+}
+
+/// Four octets in the file's byte order; 0 beyond the header, which no caller asks for.
+#[inline]
+fn word_at(header: &[u8], at: usize, big_endian: bool) -> u32 {
+    let octets = header.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
+    if big_endian { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) }
+}
+
+#[cold]
+fn cut_header(stream: &OctetStream, needed: usize) -> Step {
+    match stream.window().len() {
+        0 => Step::End,
+        left => {
+            Step::Damage(format!("record at octet {} is cut: its header needs {needed} octets, the file has {left} left", stream.offset()))
+        }
+    }
+}
+
+#[cold]
+fn cut_record(stream: &OctetStream, octets: usize) -> Step {
+    let left = stream.window().len();
+    Step::Damage(format!("record at octet {} claims {octets} octets, the file has {left} left", stream.offset()))
+}
+
+#[cold]
+fn too_large(offset: u64, captured: u32) -> Step {
+    Step::Damage(format!(
+        "record at octet {offset} claims a frame of {captured} octets, more than the {MAX_FRAME_OCTETS} that any frame has"
+    ))
+}
