@@ -1,8 +1,31 @@
 //! [`Frame`] → [`Segment`]: link layers, tunnels, IP, fragments, TCP. Pure; the only room that names `etherparse`.
+//!
+//! One loop (`walk`) reads a header per step; `link` and `tunnel` hold one file per link type and per encapsulation. Headers are read leniently:
+//! twenty octets of TCP header make a segment, whatever the snap length cut after them, and payload lengths come from the IP header.
 
+use crate::capture::Interface;
+use crate::decode::fragments::Fragments;
+use crate::decode::link::LinkReader;
+use crate::decode::stacks::{Stacks, SubInterfaces};
+use crate::decode::view::View;
+use crate::decode::walk::{Arrived, End, Next, Walk, fold32, mix};
+use crate::endpoint::Endpoint;
 use crate::frame::Frame;
 use crate::options::Separate;
-use crate::segment::{IcmpQuote, Segment};
+use crate::segment::{IcmpQuote, Segment, Vantage};
+use crate::time::Timestamp;
+
+mod fragments;
+mod icmp;
+mod ip4;
+mod ip6;
+mod link;
+mod protocol;
+mod stacks;
+mod tcp;
+mod tunnel;
+mod view;
+mod walk;
 
 /// How to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -27,23 +50,198 @@ pub enum Decoded<'a> {
 /// Decodes frames; keeps the bounded state that decoding needs (fragments, the table of encapsulation stacks).
 #[derive(Debug)]
 pub struct Decoder {
-    _options: DecodeOptions,
+    options: DecodeOptions,
+    /// The link type read last and its reader.
+    link: (u16, Option<&'static LinkReader>),
+    stacks: Stacks,
+    sub_interfaces: SubInterfaces,
+    fragments: Fragments,
+    /// The datagram that the last frame completed, and the one inside it that was then complete.
+    assembled: [Vec<u8>; 2],
+    last_time: Timestamp,
 }
 
 impl Decoder {
     /// A decoder without any state yet.
     pub fn new(options: DecodeOptions) -> Self {
-        Self { _options: options }
+        Self {
+            options,
+            link: (1, link::reader(1)),
+            stacks: Stacks::new(),
+            sub_interfaces: SubInterfaces::new(),
+            fragments: Fragments::new(),
+            assembled: [Vec::new(), Vec::new()],
+            last_time: Timestamp::default(),
+        }
     }
 
     /// Decodes one frame. A reassembled datagram borrows from the decoder.
-    pub fn decode<'a>(&'a mut self, _frame: &Frame<'a>) -> Decoded<'a> {
-        Decoded::Skipped("not built yet")
+    pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
+        let Self { options, link, stacks, sub_interfaces, fragments, assembled, last_time } = self;
+        let time = frame.time.unwrap_or(*last_time);
+        *last_time = time;
+        if link.0 != frame.link_type.0 {
+            *link = (frame.link_type.0, link::reader(frame.link_type.0));
+        }
+        let Some(reader) = link.1 else { return Decoded::Skipped("link type not read") };
+        let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
+        let mut walk = Walk::default();
+        let arrived = if reader.numbers == [1] {
+            walk.run(Next::Ethernet, view)
+        } else {
+            (reader.read)(frame.link_type.0, view, &mut walk).and_then(|(next, view)| walk.run(next, view))
+        };
+        let arrived = arrived.and_then(|arrived| complete(arrived, &mut walk, fragments, assembled, time));
+        let arrived = match arrived {
+            Ok(arrived) => arrived,
+            Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
+            Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
+        };
+        let sub_interface = sub_interfaces.number(walk.sub_interface);
+        let interface = (u32::from(sub_interface) << 16) | frame.interface.min(0xffff);
+        let tenant = tenant(options.separate, &walk, interface);
+        match arrived {
+            Arrived::Tcp(view) => {
+                let Some(ip) = walk.ip else { return Decoded::Malformed("tcp: no ip header") };
+                let tcp = match tcp::read(view) {
+                    Ok(tcp) => tcp,
+                    Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
+                    Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
+                };
+                Decoded::Segment(Segment {
+                    frame: frame.id,
+                    time,
+                    time_unknown: frame.time.is_none(),
+                    src: Endpoint::new(ip.src, tcp.source_port),
+                    dst: Endpoint::new(ip.dst, tcp.destination_port),
+                    tenant,
+                    seq: tcp.seq,
+                    ack: tcp.ack,
+                    flags: tcp.flags,
+                    window: tcp.window,
+                    options: tcp.options,
+                    payload_length: tcp.payload_length,
+                    ttl: ip.ttl,
+                    ip_id: ip.id,
+                    vantage: Vantage {
+                        interface,
+                        stack: stacks.number(reader.name, &walk.layers),
+                        link_source: walk.link_source,
+                        link_destination: walk.link_destination,
+                        outer: walk.outer,
+                    },
+                    head: tcp.head,
+                    tail: tcp.tail,
+                })
+            }
+            Arrived::Quote(quote) => {
+                let Some(ip) = walk.ip else { return Decoded::Malformed("icmp: no ip header") };
+                Decoded::IcmpQuote(IcmpQuote {
+                    frame: frame.id,
+                    time,
+                    from: ip.src,
+                    error: quote.error,
+                    src: quote.src,
+                    dst: quote.dst,
+                    tenant,
+                    seq: quote.seq,
+                })
+            }
+            Arrived::Fragment(..) => Decoded::Skipped("ip fragment"),
+        }
     }
 
-    /// The encapsulation stacks seen so far, by [`crate::segment::Vantage::stack`], written from the outside in:
-    /// `ethernet`, `ethernet/vlan 100`, `ethernet/ipv4/udp/vxlan 42/ethernet`.
+    /// The encapsulation stacks seen so far, by [`Vantage::stack`], written from the outside in:
+    /// `ethernet`, `ethernet/vlan 100`, `ethernet/ipv4/udp/vxlan 42/ethernet`. Number 0 is any link type without encapsulation; it has the
+    /// name of the first one that was seen.
     pub fn stacks(&self) -> &[String] {
-        &[]
+        self.stacks.names()
+    }
+
+    /// Names a vantage for people: interface, the kernel's interface where the capture tells it, encapsulation.
+    ///
+    /// [`Vantage::interface`] holds the capture interface in its low 16 bits. Its high 16 bits number the kernel's interfaces (SLL2, NFLOG, PKTAP)
+    /// from 1 in the order of their first frames; 0 is none.
+    pub fn describe(&self, vantage: &Vantage, interfaces: &[Interface]) -> String {
+        let [high_1, high_0, low_1, low_0] = vantage.interface.to_be_bytes();
+        let number = u16::from_be_bytes([low_1, low_0]);
+        let interface = interfaces.get(usize::from(number));
+        let mut text = match interface.and_then(|interface| interface.name.as_deref()) {
+            Some(name) => name.to_owned(),
+            None => format!("interface {number}"),
+        };
+        let sub_interface = self.sub_interfaces.name(u16::from_be_bytes([high_1, high_0]));
+        if !sub_interface.is_empty() {
+            text.push_str(" (");
+            text.push_str(sub_interface);
+            text.push(')');
+        }
+        let stack = if vantage.stack == 0 {
+            interface.and_then(|interface| link::reader(interface.link_type)).map(|reader| reader.name)
+        } else {
+            self.stacks.names().get(usize::from(vantage.stack)).map(String::as_str)
+        };
+        if let Some(stack) = stack {
+            text.push_str(", ");
+            text.push_str(stack);
+        }
+        text
+    }
+
+    /// TCP datagrams whose first fragment was captured and that never became complete: those given up (see `fragments` for the limits) and
+    /// those that still wait. Ask at the end of the capture; the report counts them as `ip fragment incomplete`.
+    pub fn incomplete_fragments(&self) -> u64 {
+        self.fragments.incomplete()
     }
 }
+
+/// Puts a fragment into the pool and walks on inside the datagram that it completes, twice if a tunnel was itself in fragments.
+fn complete<'a>(
+    arrived: Arrived<'a>,
+    walk: &mut Walk,
+    fragments: &mut Fragments,
+    assembled: &'a mut [Vec<u8>; 2],
+    time: Timestamp,
+) -> Result<Arrived<'a>, End> {
+    let [outer, inner] = assembled;
+    let arrived = match arrived {
+        Arrived::Fragment(header, view) => {
+            let datagram = fragments.add(&header, view.octets, time).ok_or(End::Skipped("ip fragment"))?;
+            *outer = datagram.octets;
+            walk.run(Next::Protocol(datagram.protocol), View::whole(outer))?
+        }
+        arrived => return Ok(arrived),
+    };
+    match arrived {
+        Arrived::Fragment(header, view) => {
+            let datagram = fragments.add(&header, view.octets, time).ok_or(End::Skipped("ip fragment"))?;
+            *inner = datagram.octets;
+            walk.run(Next::Protocol(datagram.protocol), View::whole(inner))
+        }
+        arrived => Ok(arrived),
+    }
+}
+
+/// What separates overlapping tenants: 0, or a hash of what the user asked for. Both directions of a connection cross the same VLANs,
+/// networks and interfaces, so nothing in it depends on the direction.
+fn tenant(separate: Separate, walk: &Walk, interface: u32) -> u32 {
+    if separate == Separate::default() {
+        return 0;
+    }
+    let mut hash = 0;
+    for layer in &walk.layers {
+        if let Some(vlan) = layer.vlan().filter(|_| separate.vlan) {
+            hash = mix(hash, (1 << 32) | u64::from(vlan));
+        }
+        if let Some(network) = layer.network().filter(|_| separate.vni) {
+            hash = mix(hash, (2 << 32) | u64::from(network));
+        }
+    }
+    if separate.interface {
+        hash = mix(hash, (3 << 32) | u64::from(interface));
+    }
+    fold32(hash)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! The TCP header (RFC 9293 section 3.1) and its options, as far as they were captured.
+//!
+//! Twenty octets are enough for a segment: a snap length of 64 cuts the options of nearly every segment, and their loss must not
+//! cost the segment. Parsers that insist on the whole header read 0.4 % of such a capture.
+
+use crate::decode::view::View;
+use crate::decode::walk::End;
+use crate::segment::{EXCERPT_HEAD, EXCERPT_TAIL, Flags, TcpOptions};
+use crate::seq::SeqNumber;
+
+/// Octets of a TCP header without options.
+const HEADER: usize = 20;
+
+/// The fields of a TCP header and the excerpt of its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpHeader<'a> {
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub seq: SeqNumber,
+    pub ack: SeqNumber,
+    pub flags: Flags,
+    pub window: u16,
+    pub options: TcpOptions,
+    pub payload_length: u32,
+    pub head: &'a [u8],
+    pub tail: &'a [u8],
+}
+
+/// Reads a TCP header whose packet ends where `view` ends on the wire.
+#[inline]
+pub(crate) fn read(view: View<'_>) -> Result<TcpHeader<'_>, End> {
+    let Some(header) = view.octets.first_chunk::<HEADER>() else {
+        return Err(End::Malformed(if view.is_cut() { "tcp: header cut by the snap length" } else { "tcp: header cut short" }));
+    };
+    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = *header;
+    let header_length = usize::from(offset >> 4).wrapping_mul(4);
+    if header_length < HEADER {
+        return Err(End::Malformed("tcp: header length below 20"));
+    }
+    if header_length as u64 > u64::from(view.wire) {
+        return Err(End::Malformed("tcp: header length beyond the segment"));
+    }
+    let payload = view.octets.get(header_length..).unwrap_or_default();
+    let payload_length = view.wire.wrapping_sub(header_length as u32);
+    let options = if header_length == HEADER { TcpOptions::default() } else { options(view.octets, header_length) };
+    let head = payload.get(..EXCERPT_HEAD).unwrap_or(payload);
+    let tail = if payload.len() > EXCERPT_HEAD && payload.len() as u64 == u64::from(payload_length) {
+        let beyond_head = payload.get(EXCERPT_HEAD..).unwrap_or_default();
+        beyond_head.get(beyond_head.len().saturating_sub(EXCERPT_TAIL)..).unwrap_or_default()
+    } else {
+        &[]
+    };
+    Ok(TcpHeader {
+        source_port: u16::from_be_bytes([s0, s1]),
+        destination_port: u16::from_be_bytes([d0, d1]),
+        seq: SeqNumber(u32::from_be_bytes([q0, q1, q2, q3])),
+        ack: SeqNumber(u32::from_be_bytes([a0, a1, a2, a3])),
+        flags: Flags(u16::from_be_bytes([offset & 1, flags])),
+        window: u16::from_be_bytes([w0, w1]),
+        options,
+        payload_length,
+        head,
+        tail,
+    })
+}
+
+/// The options between the fixed header and `header_length`.
+#[inline]
+fn options(segment: &[u8], header_length: usize) -> TcpOptions {
+    let octets = u8::try_from(header_length.saturating_sub(HEADER)).unwrap_or(u8::MAX);
+    let captured = segment.get(HEADER..header_length.min(segment.len())).unwrap_or_default();
+    let mut options = TcpOptions { octets, cut: captured.len() < usize::from(octets), ..TcpOptions::default() };
+    // RFC 7323 appendix A: nearly every segment of a connection with timestamps has exactly these twelve octets
+    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *captured {
+        options.timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+        return options;
+    }
+    walk_options(captured, &mut options);
+    options
+}
+
+/// Reads the options one by one; a length that lies ends the reading.
+fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
+    while let Some((&kind, after_kind)) = rest.split_first() {
+        match kind {
+            0 => return,
+            1 => {
+                rest = after_kind;
+                continue;
+            }
+            _ => {}
+        }
+        let length = after_kind.first().map_or(0, |length| usize::from(*length));
+        let (Some(body), Some(after)) = (rest.get(2..length), rest.get(length..)) else {
+            if kind == 34 {
+                options.fast_open = true;
+            }
+            return;
+        };
+        match (kind, body) {
+            (2, &[a, b]) => options.mss = Some(u16::from_be_bytes([a, b])),
+            (3, &[shift]) => options.window_scale = Some(shift),
+            (4, []) => options.sack_permitted = true,
+            (5, &[a, b, c, d, e, f, g, h, ..]) => {
+                options.first_sack = Some((SeqNumber(u32::from_be_bytes([a, b, c, d])), SeqNumber(u32::from_be_bytes([e, f, g, h]))));
+            }
+            (8, &[a, b, c, d, e, f, g, h]) => {
+                options.timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+            }
+            (34, _) | (254, [0xf9, 0x89, ..]) => options.fast_open = true, // 254: the experimental number (RFC 7413 appendix A)
+            _ => {}
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEADER, read};
+    use crate::decode::view::View;
+    use crate::decode::walk::End;
+    use crate::segment::{EXCERPT_HEAD, EXCERPT_TAIL};
+    use crate::seq::SeqNumber;
+
+    fn header(octets_of_options: &[u8]) -> Vec<u8> {
+        let offset = u8::try_from((HEADER + octets_of_options.len()) / 4).unwrap() << 4;
+        let mut h = vec![0, 80, 1, 187, 0, 0, 0, 1, 0, 0, 0, 2, offset, 0x12, 1, 0, 0, 0, 0, 0];
+        h.extend_from_slice(octets_of_options);
+        h
+    }
+
+    #[test]
+    fn header_of_a_syn_gives_its_options() {
+        let syn = header(&[2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7, 34, 2, 0, 0]);
+        let tcp = read(View::whole(&syn)).unwrap();
+        assert_eq!((tcp.source_port, tcp.destination_port, tcp.seq, tcp.ack), (80, 443, SeqNumber(1), SeqNumber(2)));
+        assert_eq!((tcp.options.mss, tcp.options.window_scale, tcp.options.timestamp), (Some(1460), Some(7), Some((7, 0))));
+        assert!(tcp.options.sack_permitted && tcp.options.fast_open && !tcp.options.cut);
+        assert_eq!((tcp.options.octets, tcp.payload_length), (24, 0));
+    }
+
+    #[test]
+    fn header_with_cut_options_gives_what_was_captured() {
+        let full = header(&[2, 4, 5, 0xb4, 3, 3, 7, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1]);
+        let tcp = read(View::new(&full[..HEADER + 9], 1500)).unwrap();
+        assert_eq!((tcp.options.mss, tcp.options.window_scale, tcp.options.timestamp), (Some(1460), Some(7), None));
+        assert!(tcp.options.cut);
+        assert_eq!((tcp.options.octets, tcp.payload_length, tcp.head), (20, 1460, &[][..]));
+    }
+
+    #[test]
+    fn header_of_fewer_than_20_octets_is_malformed() {
+        let full = header(&[]);
+        assert_eq!(read(View::new(&full[..19], 40)).unwrap_err(), End::Malformed("tcp: header cut by the snap length"));
+        assert_eq!(read(View::whole(&full[..19])).unwrap_err(), End::Malformed("tcp: header cut short"));
+        assert!(read(View::new(&full, 40)).is_ok());
+    }
+
+    #[test]
+    fn header_length_that_lies_is_malformed() {
+        let mut short = header(&[]);
+        short[12] = 0x40;
+        assert_eq!(read(View::whole(&short)).unwrap_err(), End::Malformed("tcp: header length below 20"));
+        short[12] = 0x60;
+        assert_eq!(read(View::whole(&short)).unwrap_err(), End::Malformed("tcp: header length beyond the segment"));
+    }
+
+    #[test]
+    fn option_length_that_lies_ends_the_options() {
+        for lie in [0, 1, 41, 255] {
+            let segment = header(&[3, 3, 7, 2, lie, 8, 10, 0]);
+            let tcp = read(View::whole(&segment)).unwrap();
+            assert_eq!((tcp.options.window_scale, tcp.options.timestamp, tcp.options.cut), (Some(7), None, false));
+        }
+    }
+
+    #[test]
+    fn sack_gives_its_first_block() {
+        let segment = header(&[1, 1, 5, 18, 0, 0, 0, 5, 0, 0, 0, 9, 0, 0, 0, 20, 0, 0, 0, 30]);
+        let tcp = read(View::whole(&segment)).unwrap();
+        assert_eq!(tcp.options.first_sack, Some((SeqNumber(5), SeqNumber(9))));
+    }
+
+    #[test]
+    fn excerpt_tail_only_beyond_the_head_and_only_if_captured() {
+        let mut segment = header(&[]);
+        segment.extend((0..u16::try_from(EXCERPT_HEAD).unwrap() + 10).map(|i| u8::try_from(i % 251).unwrap()));
+        let tcp = read(View::whole(&segment)).unwrap();
+        assert_eq!((tcp.head.len(), tcp.tail.len()), (EXCERPT_HEAD, 10));
+        let cut = read(View::new(&segment, 3000)).unwrap();
+        assert_eq!((cut.head.len(), cut.tail.len(), cut.payload_length), (EXCERPT_HEAD, 0, 2980));
+        let short = read(View::whole(&segment[..HEADER + EXCERPT_HEAD])).unwrap();
+        assert_eq!((short.head.len(), short.tail.len()), (EXCERPT_HEAD, 0));
+        segment.extend([9; 100]);
+        let long = read(View::whole(&segment)).unwrap();
+        assert_eq!((long.tail.len(), long.tail), (EXCERPT_TAIL, &[9; EXCERPT_TAIL][..]));
+    }
+
+    #[test]
+    fn nonce_sum_flag_is_the_ninth() {
+        let mut segment = header(&[]);
+        segment[12] |= 1;
+        assert_eq!(read(View::whole(&segment)).unwrap().flags.0, 0x112);
+    }
+}
