@@ -2,8 +2,21 @@
 //!
 //! A protocol that nobody knows still works: the tracker then goes by turns.
 
+#[cfg(test)]
+mod conversation;
+mod excerpt;
+mod fingerprint;
+mod framing;
+mod http1;
+mod http2;
+mod label;
+mod reader;
+mod tls;
+
 use arrayvec::ArrayString;
 
+pub use self::excerpt::Excerpt;
+use self::reader::{Input, Note, Reader, Successor};
 use crate::endpoint::Direction;
 
 /// A short text taken from a payload, for people: never a query string, a cookie or a token. Cut at 56 octets.
@@ -72,17 +85,6 @@ pub enum What {
     Continuation,
 }
 
-/// The captured part of one segment's payload.
-#[derive(Clone, Copy, Debug)]
-pub struct Excerpt<'a> {
-    /// The first captured octets.
-    pub head: &'a [u8],
-    /// The last octets, if captured and beyond `head`.
-    pub tail: &'a [u8],
-    /// Octets on the wire.
-    pub length: u32,
-}
-
 /// What one payload segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Message {
@@ -115,29 +117,168 @@ pub struct Message {
 /// What one connection's payloads have said so far: protocol and framing state, fixed size.
 #[derive(Clone, Debug, Default)]
 pub struct Dialogue {
-    protocol: Protocol,
+    state: State,
+    client_spoke: bool,
+    server_spoke: bool,
+    doubts: u8,
 }
+
+/// Makes the list of readers: one line per protocol is all that a new one needs here. The order is the order of recognition: what
+/// is told by more octets comes first.
+macro_rules! registry {
+    ($($name:ident => $reader:ty,)*) => {
+        #[derive(Clone, Debug, Default)]
+        enum State {
+            #[default]
+            Unknown,
+            $($name($reader),)*
+        }
+
+        impl State {
+            fn recognise(input: &Input<'_>) -> Self {
+                $(if let Some(reader) = <$reader as Reader>::recognise(input) {
+                    return Self::$name(reader);
+                })*
+                Self::Unknown
+            }
+
+            fn protocol(&self) -> Protocol {
+                match self {
+                    Self::Unknown => Protocol::Unknown,
+                    $(Self::$name(_) => <$reader as Reader>::PROTOCOL,)*
+                }
+            }
+
+            fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
+                match self {
+                    Self::Unknown => Message::default(),
+                    $(Self::$name(reader) => reader.read(input, note),)*
+                }
+            }
+
+            fn response_outstanding(&self) -> Option<bool> {
+                match self {
+                    Self::Unknown => None,
+                    $(Self::$name(reader) => reader.response_outstanding(),)*
+                }
+            }
+
+            fn answered(&self) -> Option<bool> {
+                match self {
+                    Self::Unknown => None,
+                    $(Self::$name(reader) => reader.answered(),)*
+                }
+            }
+
+            fn in_transaction(&self) -> Option<bool> {
+                match self {
+                    Self::Unknown => None,
+                    $(Self::$name(reader) => reader.in_transaction(),)*
+                }
+            }
+        }
+    };
+}
+
+registry! {
+    Http1 => http1::Http1,
+    Tls => tls::Tls,
+    Http2 => http2::Http2,
+}
+
+/// After so many segments in a row that do not fit it, a protocol is taken for a mistake. A handful would forgive too little where
+/// the capture has holes; the figure bounds the harm, nothing else depends on it.
+const MOST_DOUBTS: u8 = 16;
 
 impl Dialogue {
     /// Reads the next new payload of one side, in order. `starts_turn`: the other side spoke last (or nobody has yet).
     /// `in_order`: no hole lies before it. Excerpts of the middle of a message are [`What::Continuation`] where framing tells, else
     /// [`What::Unknown`].
-    pub fn read(&mut self, _direction: Direction, _excerpt: Excerpt<'_>, _starts_turn: bool, _in_order: bool) -> Message {
-        Message::default()
+    pub fn read(&mut self, direction: Direction, excerpt: Excerpt<'_>, starts_turn: bool, in_order: bool) -> Message {
+        let (spoke, other_spoke) = match direction {
+            Direction::ClientToServer => (&mut self.client_spoke, self.server_spoke),
+            Direction::ServerToClient => (&mut self.server_spoke, self.client_spoke),
+        };
+        let is_first = !std::mem::replace(spoke, true);
+        let input = Input { direction, excerpt, starts_turn, in_order, is_first, speaks_first: !other_spoke };
+        if matches!(self.state, State::Unknown) && (starts_turn || is_first) {
+            self.state = State::recognise(&input);
+        }
+        let mut note = Note::default();
+        let message = self.state.read(&input, &mut note);
+        let message = if note.is_lost { self.reconsider(&input, message, &mut note) } else { message };
+        if !note.is_lost {
+            self.doubts = 0;
+        }
+        if let Some((successor, at)) = note.handover {
+            self.hand_over(successor, &input, at);
+        }
+        message
     }
 
     /// The protocol, as far as it is known.
     pub fn protocol(&self) -> Protocol {
-        self.protocol
+        self.state.protocol()
     }
 
     /// Whether the protocol's own framing says that the server still owes (a part of) an answer; `None`: it cannot tell.
     pub fn response_outstanding(&self) -> Option<bool> {
-        None
+        self.state.response_outstanding()
+    }
+
+    /// Whether the first octets of the answer to the oldest request that is still outstanding were seen; `None`: nothing is
+    /// outstanding, or it cannot tell. An answer that only the close ends (HTTP/1 without a length) is outstanding and answered.
+    pub fn answered(&self) -> Option<bool> {
+        self.state.answered()
     }
 
     /// Whether the dialogue is inside a transaction (SQL `BEGIN` without `COMMIT`); `None`: it cannot tell.
     pub fn in_transaction(&self) -> Option<bool> {
-        None
+        self.state.in_transaction()
+    }
+
+    /// The current reader does not know these octets: does another one?
+    fn reconsider(&mut self, input: &Input<'_>, message: Message, note: &mut Note) -> Message {
+        let other = State::recognise(input);
+        if !matches!(other, State::Unknown) && other.protocol() != self.protocol() {
+            self.state = other;
+            self.doubts = 0;
+            *note = Note::default();
+            return self.state.read(input, note);
+        }
+        self.doubts = if input.starts_turn { self.doubts.saturating_add(1) } else { self.doubts };
+        if self.doubts >= MOST_DOUBTS {
+            self.state = State::Unknown;
+            self.doubts = 0;
+        }
+        message
+    }
+
+    /// Another protocol speaks from here on; what is left of the segment is its first.
+    fn hand_over(&mut self, successor: Successor, input: &Input<'_>, at: u32) {
+        self.state = match successor {
+            Successor::Anything | Successor::WebSocket => State::Unknown,
+            Successor::Http2 => State::Http2(http2::Http2::upgraded()),
+        };
+        self.client_spoke = false;
+        self.server_spoke = false;
+        let rest = Input { excerpt: input.excerpt.skip(at), starts_turn: true, is_first: true, speaks_first: true, ..*input };
+        if rest.excerpt.length > 0 {
+            if matches!(self.state, State::Unknown) {
+                self.state = State::recognise(&rest);
+            }
+            // What it says is not told apart from the message that it follows, and it hands over to nobody: the depth stays one.
+            let _ = self.state.read(&rest, &mut Note::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dialogue_stays_small() {
+        assert!(size_of::<Dialogue>() <= 96, "{} octets", size_of::<Dialogue>());
     }
 }
