@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::render::FORMATS;
 
@@ -16,23 +16,28 @@ const RESOURCES: &str = "Resources";
 
 /// What stands under every help page.
 const AFTER_HELP: &str = "\
-Exit status: 0 the report was written · 1 findings at or above --fail-on · 2 the job could not be done, or part of the input could not
-be read (the report on the rest is still written).";
+Exit status:
+  0  the report was written
+  1  it has findings at or above --fail-on
+  2  the job could not be done, or part of the input could not be read (the report on the rest is written)";
 
-/// Finds TCP connections that were used after the other side had closed or forgotten them
+/// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "afterfin",
     version,
-    about = "Finds TCP connections that were used after the other side had closed or forgotten them",
-    long_about = "Reads packet captures and says which TCP connections were used after the other side had closed or forgotten them, \
+    about = "Reads packet captures and says which TCP connections were used after the other side had closed or forgotten them, \
                   what it cost, and which timeout to change.\n\nWithout a subcommand it writes the report.",
     after_help = AFTER_HELP,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    max_term_width = 120
+    disable_help_flag = true,
+    max_term_width = 110
 )]
 pub struct Cli {
+    /// One help, the compact one, whether asked for by `-h` or by `--help`.
+    #[arg(short, long, global = true, action = ArgAction::HelpShort, help = "Print this help")]
+    help: Option<bool>,
     /// The subcommand; none means report.
     #[command(subcommand)]
     pub command: Option<Command>,

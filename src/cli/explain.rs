@@ -17,8 +17,8 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     };
     let wanted = normal(word);
     let Some(page) = detect::pages().iter().find(|page| page.kind.as_str() == wanted) else {
-        let hint = nearest(&wanted).map_or_else(String::new, |kind| format!("; did you mean {kind}?"));
-        return Err(Failure::new(&format!("nothing is known about {word}{hint} `afterfin explain` lists what there is")));
+        let hint = nearest(&wanted).map_or_else(String::new, |kind| format!(", did you mean {kind}?"));
+        return Err(Failure::new(&format!("{word}: no such kind of finding{hint} (afterfin explain lists them)")));
     };
     output::write(None, &mut |out| write_page(page, out))?;
     Ok(Status::Done)

@@ -113,6 +113,3 @@ impl<'a> Object<'a> {
         self.out.write_all(b"\n}\n")
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,8 +4,10 @@
 //! A new format is one file with its `FORMAT` row, and that row in [`FORMATS`]; the command line, its help and the file extensions
 //! read the registry.
 
+pub mod csv;
 pub mod format;
 pub mod json;
+pub mod ndjson;
 pub mod select;
 pub mod text;
 
@@ -51,4 +53,4 @@ pub struct Format {
 }
 
 /// The registry; the first is the default.
-pub const FORMATS: &[Format] = &[json::FORMAT];
+pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT];
