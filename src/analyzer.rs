@@ -128,6 +128,7 @@ pub fn analyze(
         connections,
         timelines,
         names: summary.names.iter().cloned().collect(),
+        left_out: crate::report::LeftOut::default(),
         complete,
     }
 }

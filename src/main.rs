@@ -1,2 +1,7 @@
 //! `afterfin`: argv in, octets out, exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(afterfin::cli::run(std::env::args_os()).code())
+}

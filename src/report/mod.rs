@@ -59,12 +59,23 @@ pub struct Report {
     pub connections: Vec<ConnectionRow>,
     /// Connections seen in all, whether or not each has a row.
     pub connections_total: u64,
+    /// What a selection left out; the verdict, the trust, the timers and the cost are of the whole capture all the same.
+    pub left_out: LeftOut,
     /// Timelines that were asked for, by connection number.
     pub timelines: Vec<Timeline>,
     /// Names of addresses, from the capture and from the user's hosts file.
     pub names: BTreeMap<IpAddr, String>,
     /// False when the run was interrupted or a part of the input could not be read.
     pub complete: bool,
+}
+
+/// What a selection left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Findings.
+    pub findings: u64,
+    /// Connections.
+    pub connections: u64,
 }
 
 /// One input file.

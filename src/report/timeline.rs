@@ -50,6 +50,26 @@ pub enum EntryKind {
     End,
 }
 
+impl EntryKind {
+    /// The name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Request => "request",
+            Self::Response => "response",
+            Self::Gap => "gap",
+            Self::Keepalive => "keepalive",
+            Self::Fin => "fin",
+            Self::Rst => "rst",
+            Self::Retransmission => "retransmission",
+            Self::Farewell => "farewell",
+            Self::Icmp => "icmp",
+            Self::Note => "note",
+            Self::End => "end",
+        }
+    }
+}
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEntry {

@@ -1,0 +1,227 @@
+//! What clap reads, raw: strings and numbers as they were typed. `options` makes them what the library takes.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+
+use crate::render::FORMATS;
+
+const INPUT: &str = "Input";
+const OUTPUT: &str = "Output";
+const SELECTION: &str = "Selection (the analysis always sees everything)";
+const THRESHOLDS: &str = "Thresholds (always with a unit: 500ms, 1s, 2m)";
+const KNOWLEDGE: &str = "Knowledge";
+const RESOURCES: &str = "Resources";
+
+/// What stands under every help page.
+const AFTER_HELP: &str = "\
+Exit status:
+  0  the report was written
+  1  it has findings at or above --fail-on
+  2  the job could not be done, or part of the input could not be read (the report on the rest is written)";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "afterfin",
+    version,
+    about = "Reads packet captures and says which TCP connections were used after the other side had closed or forgotten them, \
+                  what it cost, and which timeout to change.\n\nWithout a subcommand it writes the report.",
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    disable_help_flag = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// One help, the compact one, whether asked for by `-h` or by `--help`.
+    #[arg(short, long, global = true, action = ArgAction::HelpShort, help = "Print this help")]
+    help: Option<bool>,
+    /// The subcommand; none means report.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The report's arguments, when there is no subcommand.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The main job: findings, timeouts, timelines
+    #[command(after_help = AFTER_HELP)]
+    Report(ReportArgs),
+    /// One row per connection
+    #[command(after_help = AFTER_HELP)]
+    Connections(ConnectionsArgs),
+    /// One connection's life, every event and gap
+    #[command(after_help = AFTER_HELP)]
+    Timeline(TimelineArgs),
+    /// What a finding means, when it is not a problem, how to fix it
+    Explain(ExplainArgs),
+    /// The report on a built-in capture, for a first look
+    Demo(DemoArgs),
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Exit with status 1 if a finding is at least this severe
+    #[arg(long, value_name = "SEVERITY", value_parser = ["info", "warning", "error"], help_heading = OUTPUT)]
+    pub fail_on: Option<String>,
+    /// Selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only these connections, by the number that Wireshark calls tcp.stream
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = SELECTION)]
+    pub stream: Vec<u64>,
+    /// Analysis.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// Arguments of `connections`.
+#[derive(Debug, Args)]
+pub struct ConnectionsArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only these connections, by the number that Wireshark calls tcp.stream
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = SELECTION)]
+    pub stream: Vec<u64>,
+    /// Analysis.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// Arguments of `timeline`.
+#[derive(Debug, Args)]
+pub struct TimelineArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// The connections to draw, by the number that Wireshark calls tcp.stream
+    #[arg(long, value_name = "N", value_delimiter = ',', required = true)]
+    pub stream: Vec<u64>,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Analysis.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The kind of finding; without it, the list of kinds
+    #[arg(value_name = "KIND")]
+    pub word: Option<String>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is read.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// Captures: pcap or pcapng, compressed or not, recognised by content; `-` is standard input. Several are one capture
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Read the captures in directories, and in the directories in them
+    #[arg(long, help_heading = INPUT)]
+    pub recursive: bool,
+    /// Keep apart what has the same addresses in different VLANs, network identifiers or interfaces
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["vlan", "vni", "interface"], help_heading = INPUT)]
+    pub separate: Vec<String>,
+    /// Put the SHA-256 of every input into the report
+    #[arg(long, help_heading = INPUT)]
+    pub hash: bool,
+}
+
+/// What is written, where and how.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Output format [default: by the extension of --output, else text]
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name)), help_heading = OUTPUT)]
+    pub format: Option<String>,
+    /// Write to a file, complete or not at all
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub output: Option<PathBuf>,
+    /// Colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "always", "never"], help_heading = OUTPUT)]
+    pub color: String,
+    /// Show times at this offset from UTC, such as +02:00 [default: UTC]
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, help_heading = OUTPUT)]
+    pub timezone: Option<String>,
+    /// Show times in this machine's zone, at its offset when the capture begins
+    #[arg(long, conflicts_with = "timezone", help_heading = OUTPUT)]
+    pub local: bool,
+    /// Show names beside addresses, from a file in the format of /etc/hosts
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub names: Option<PathBuf>,
+}
+
+/// What is shown.
+#[derive(Debug, Args)]
+pub struct SelectionArgs {
+    /// Only connections of this address
+    #[arg(long, value_name = "IP", value_delimiter = ',', help_heading = SELECTION)]
+    pub host: Vec<String>,
+    /// Only connections of this port
+    #[arg(long, value_name = "PORT", value_delimiter = ',', help_heading = SELECTION)]
+    pub port: Vec<u16>,
+    /// Only what was alive at or after this time: RFC 3339, or HH:MM:SS on the capture's first day
+    #[arg(long, value_name = "TIME", help_heading = SELECTION)]
+    pub from: Option<String>,
+    /// Only what was alive at or before this time
+    #[arg(long, value_name = "TIME", help_heading = SELECTION)]
+    pub to: Option<String>,
+    /// Only findings of this kind (see `afterfin explain`)
+    #[arg(long, value_name = "KIND", value_delimiter = ',', help_heading = SELECTION)]
+    pub kind: Vec<String>,
+    /// Only findings at least this severe
+    #[arg(long, value_name = "SEVERITY", value_parser = ["info", "warning", "error"], help_heading = SELECTION)]
+    pub min_severity: Option<String>,
+}
+
+/// What changes the analysis.
+#[derive(Debug, Args)]
+pub struct AnalysisArgs {
+    /// Silence of the application that counts as an idle gap
+    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = THRESHOLDS)]
+    pub idle_gap: String,
+    /// Time that a half-closed connection may be kept before it is a leak
+    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = THRESHOLDS)]
+    pub close_wait: String,
+    /// Time within which the same request on another connection is a retry
+    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = THRESHOLDS)]
+    pub retry_window: String,
+    /// An idle timeout that you know and the capture does not show: client=300s, server=10s, 10.0.0.5=60s
+    #[arg(long, value_name = "WHO=TIME", value_delimiter = ',', help_heading = KNOWLEDGE)]
+    pub assume: Vec<String>,
+    /// Threads to use; the report is the same whatever their number
+    #[arg(long, value_name = "N", help_heading = RESOURCES)]
+    pub threads: Option<String>,
+    /// Upper bound of the analysis' memory
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", help_heading = RESOURCES)]
+    pub max_memory: String,
+}

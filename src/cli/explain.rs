@@ -1,0 +1,111 @@
+//! `afterfin explain [KIND]`: what a finding means, when it is not a problem, how to fix it.
+
+use std::io::{self, Write};
+
+use super::args::ExplainArgs;
+use super::{Failure, Status, output};
+use crate::detect::{self, KindPage};
+
+/// Columns of the text: a page, not the terminal, so that it reads the same in a ticket.
+const WIDTH: usize = 88;
+
+/// Runs the subcommand.
+pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
+    let Some(word) = &args.word else {
+        output::write(None, &mut |out| list(out))?;
+        return Ok(Status::Done);
+    };
+    let wanted = normal(word);
+    let Some(page) = detect::pages().iter().find(|page| page.kind.as_str() == wanted) else {
+        let hint = nearest(&wanted).map_or_else(String::new, |kind| format!(", did you mean {kind}?"));
+        return Err(Failure::new(&format!("{word}: no such kind of finding{hint} (afterfin explain lists them)")));
+    };
+    output::write(None, &mut |out| write_page(page, out))?;
+    Ok(Status::Done)
+}
+
+/// Words as people type them: `Stale_Reuse` is `stale-reuse`.
+fn normal(word: &str) -> String {
+    word.trim().to_ascii_lowercase().replace(['_', ' '], "-")
+}
+
+/// Every kind with its title.
+fn list(out: &mut dyn Write) -> io::Result<()> {
+    let pages = detect::pages();
+    let width = pages.iter().map(|page| page.kind.as_str().len()).max().unwrap_or_default();
+    writeln!(out, "Kinds of findings (afterfin explain KIND says more):\n")?;
+    for page in pages {
+        writeln!(out, "  {:width$}  {}", page.kind.as_str(), page.title)?;
+    }
+    Ok(())
+}
+
+/// One page under its headings.
+fn write_page(page: &KindPage, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}: {}", page.kind.as_str(), page.title)?;
+    let sections = [
+        ("What is seen", page.seen),
+        ("Why it matters", page.why),
+        ("When it is not a problem", page.not_a_problem),
+        ("How to fix it", page.fix),
+        ("Basis", page.basis),
+    ];
+    for (heading, text) in sections.into_iter().filter(|(_, text)| !text.is_empty()) {
+        writeln!(out, "\n{heading}")?;
+        for (number, paragraph) in text.split("\n\n").enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            for line in crate::render::text::wrap(paragraph, WIDTH - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The kind that a mistyped word probably means: part of it, or at most a third of its letters different.
+pub fn nearest(word: &str) -> Option<&'static str> {
+    let names = detect::pages().iter().map(|page| page.kind.as_str());
+    names
+        .map(|name| (if word.len() >= 3 && name.contains(word) { 0 } else { distance(word, name) }, name))
+        .filter(|(distance, name)| *distance * 3 <= name.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance (1965), row by row.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, above) in b.iter().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(x != *y)).min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_edits() {
+        let cases = [("", "", 0), ("abc", "", 3), ("stale", "stale", 0), ("stael", "stale", 2), ("kitten", "sitting", 3)];
+        for (a, b, edits) in cases {
+            assert_eq!(distance(a, b), edits, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn words_are_read_as_people_type_them() {
+        assert_eq!(normal(" Stale_Reuse"), "stale-reuse");
+    }
+}

@@ -1,0 +1,65 @@
+//! What `report`, `connections` and `timeline` have in common: read, analyse, tell the problems, narrow to the selection, write.
+
+use std::sync::atomic::Ordering;
+
+use super::options::{Input, Output, Shown};
+use super::progress::Progress;
+use super::{Failure, Status, input, interrupt, output, say};
+use crate::analyzer;
+use crate::capture::{Capture, Source};
+use crate::options::AnalysisOptions;
+use crate::render::{Renderer, Style, select};
+use crate::report::Report;
+
+/// Reads the inputs and makes the report; tells every problem on standard error.
+pub fn analyze(input: &Input, options: &AnalysisOptions) -> Result<Report, Failure> {
+    let interrupted = interrupt::flag_on_signals()?;
+    let sources = input::sources(input, &interrupted)?;
+    analyze_sources(sources, input, options, &interrupted)
+}
+
+/// The same for sources that are made already.
+pub fn analyze_sources(
+    sources: Vec<Source>,
+    input: &Input,
+    options: &AnalysisOptions,
+    interrupted: &std::sync::Arc<std::sync::atomic::AtomicBool>,
+) -> Result<Report, Failure> {
+    let capture = Capture::open(sources, &input.capture).map_err(|error| Failure::new(&error.to_string()))?;
+    let mut progress = Progress::start();
+    let mut report = analyzer::analyze(capture, options, interrupted, &mut |octets, total| progress.tell(octets, total));
+    progress.finish();
+    if interrupted.load(Ordering::Relaxed) {
+        report.complete = false;
+        say("interrupted: the report is on what was read");
+    }
+    for input in &report.inputs {
+        for problem in &input.problems {
+            say(&format!("{}: {problem}", input.name));
+        }
+    }
+    Ok(report)
+}
+
+/// Narrows the report to what is shown, adds the user's names and writes it.
+pub fn write(mut report: Report, shown: &Shown, out: &Output, renderer: Option<Renderer>) -> Result<Report, Failure> {
+    let first = report.capture.first;
+    let zone = out.zone.offset_at(first);
+    if shown.is_narrowed() {
+        let mut selection = shown.selection.clone();
+        selection.from = shown.from.and_then(|bound| bound.resolve(first, zone));
+        selection.to = shown.to.and_then(|bound| bound.resolve(first, zone));
+        select::narrow(&mut report, &selection);
+    }
+    report.names.extend(out.names.iter().cloned());
+    let style = Style { width: out.width, colour: out.colour, zone };
+    if let Some(renderer) = renderer {
+        output::write(out.file.as_deref(), &mut |sink| renderer(&report, &style, sink))?;
+    }
+    Ok(report)
+}
+
+/// The status that the input alone gives.
+pub const fn input_status(report: &Report) -> Status {
+    if report.complete { Status::Done } else { Status::Trouble }
+}

@@ -1,0 +1,106 @@
+//! Timers, hops and cost.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::{EndpointJson, Seconds, Sentences};
+use crate::render::format::Escaped;
+use crate::report::{Cost, Hop, Timeout};
+
+/// One timer.
+#[derive(Serialize)]
+pub struct TimeoutView<'a> {
+    server: EndpointJson,
+    client: Option<IpAddr>,
+    side: &'static str,
+    what: &'static str,
+    announced_seconds: Option<Seconds>,
+    state: &'static str,
+    seconds: Option<Seconds>,
+    low_seconds: Option<Seconds>,
+    high_seconds: Option<Seconds>,
+    samples: u64,
+    spread_seconds: Option<Seconds>,
+    known: Sentences<'a>,
+    host: Option<Escaped<'a>>,
+    count: Option<u64>,
+}
+
+impl<'a> TimeoutView<'a> {
+    /// The view of a timer.
+    pub fn of(timeout: &'a Timeout) -> Self {
+        Self {
+            server: EndpointJson::of(timeout.server),
+            client: timeout.client,
+            side: timeout.side.as_str(),
+            what: timeout.what.as_str(),
+            announced_seconds: timeout.announced.map(Seconds),
+            state: timeout.state.as_str(),
+            seconds: timeout.value.map(Seconds),
+            low_seconds: timeout.low.map(Seconds),
+            high_seconds: timeout.high.map(Seconds),
+            samples: timeout.samples,
+            spread_seconds: timeout.spread.map(Seconds),
+            known: Sentences(&timeout.known),
+            host: timeout.host.as_deref().map(Escaped),
+            count: timeout.count,
+        }
+    }
+}
+
+/// One hop of the chain.
+#[derive(Serialize)]
+pub struct HopView<'a> {
+    client: IpAddr,
+    server: EndpointJson,
+    client_seconds: Option<Seconds>,
+    client_at_least: bool,
+    server_seconds: Option<Seconds>,
+    path_low_seconds: Option<Seconds>,
+    path_high_seconds: Option<Seconds>,
+    in_order: Option<bool>,
+    says: Escaped<'a>,
+}
+
+impl<'a> HopView<'a> {
+    /// The view of a hop.
+    pub fn of(hop: &'a Hop) -> Self {
+        Self {
+            client: hop.client,
+            server: EndpointJson::of(hop.server),
+            client_seconds: hop.client_timer.map(Seconds),
+            client_at_least: hop.client_at_least,
+            server_seconds: hop.server_timer.map(Seconds),
+            path_low_seconds: hop.path_low.map(Seconds),
+            path_high_seconds: hop.path_high.map(Seconds),
+            in_order: hop.in_order,
+            says: Escaped(&hop.says),
+        }
+    }
+}
+
+/// What it cost.
+#[derive(Serialize)]
+pub struct CostView {
+    requests_lost: u64,
+    retried: u64,
+    surfaced: u64,
+    dead_held_seconds: Seconds,
+    handshakes_avoidable: u64,
+    time_wait_peak: u64,
+}
+
+impl CostView {
+    /// The view of the cost.
+    pub const fn of(cost: &Cost) -> Self {
+        Self {
+            requests_lost: cost.requests_lost,
+            retried: cost.retried,
+            surfaced: cost.surfaced,
+            dead_held_seconds: Seconds(cost.dead_held),
+            handshakes_avoidable: cost.handshakes_avoidable,
+            time_wait_peak: cost.time_wait_peak,
+        }
+    }
+}
