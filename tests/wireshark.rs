@@ -1,6 +1,6 @@
 //! Comparison with tshark where it is installed: what the scripts write, it must read the same way. Says so and passes where it is absent.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests, and what they share
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)] // tests, and what they share
 
 mod script;
 
