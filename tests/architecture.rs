@@ -17,7 +17,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("capture", &[]),
     ("decode", &["capture"]),
     ("app", &[]),
-    ("tcp", &["app"]),
+    // The report's plain enums (handshake, reset shape, gap end) are the tracker's vocabulary too.
+    ("tcp", &["app", "report"]),
     ("observe", &["app", "tcp", "report"]),
     ("infer", &["app", "tcp", "observe", "report"]),
     ("detect", &["app", "tcp", "observe", "infer", "report"]),
@@ -282,7 +283,8 @@ fn files_are_about_one_thing() {
 
 #[test]
 fn files_begin_by_saying_what_they_are() {
-    let bare: Vec<String> = files().iter().filter(|file| !file.text.starts_with("//!")).map(|file| format!("src/{}", file.path)).collect();
+    let bare = files().into_iter().filter(|file| !file.text.starts_with("//!") && !file.path.ends_with("tests.rs"));
+    let bare: Vec<String> = bare.map(|file| format!("src/{}", file.path)).collect();
     assert!(bare.is_empty(), "without a //! at the top: {bare:?}");
 }
 

@@ -52,6 +52,7 @@ use afterfin::capture::{Capture, CaptureOptions, Source};
 use afterfin::options::AnalysisOptions;
 use afterfin::report::Report;
 
+pub use parse::Link;
 pub use play::{Content, Packet, Tcp};
 
 /// A script that was played: its packets in file order and how they are stored.
@@ -59,7 +60,7 @@ pub struct Script {
     /// What is in the file, in order; the n-th is frame n + 1.
     pub packets: Vec<Packet>,
     /// The link type of the file.
-    pub link: parse::Link,
+    pub link: Link,
 }
 
 impl Script {
