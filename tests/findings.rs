@@ -1,0 +1,229 @@
+//! What must be reported and what must stay silent: one row for each crafted script of `fixtures/crafted`.
+//!
+//! A row names the phenomenon, the script and the findings that the definitions ask for: kind, the frame by its name in the script, and
+//! confidence or severity where the definition fixes them. Findings about many connections (timers, churn) are not judged here.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests, and what they share
+
+mod script;
+
+use afterfin::report::Confidence::{Certain, Likely, Possible};
+use afterfin::report::Kind::{
+    self, AbandonedResponse, CloseRace, CloseWaitLeak, ClosedWithoutResponse, IdleDuringResponse, KeepaliveTooSlow, KeepaliveUnanswered,
+    PathChange, SilentDrop, StaleReuse, StateLost, SwallowedRequest,
+};
+use afterfin::report::Severity::{Error, Info, Warning};
+use afterfin::report::{Confidence, Finding, Retried, Severity};
+use afterfin::time::Span;
+
+use script::Script;
+
+/// The kinds that speak of one connection: a row lists every finding of these.
+const JUDGED: [Kind; 12] = [
+    StaleReuse,
+    CloseRace,
+    SwallowedRequest,
+    StateLost,
+    SilentDrop,
+    ClosedWithoutResponse,
+    PathChange,
+    CloseWaitLeak,
+    KeepaliveUnanswered,
+    KeepaliveTooSlow,
+    AbandonedResponse,
+    IdleDuringResponse,
+];
+
+/// One finding that a row asks for.
+struct Want {
+    kind: Kind,
+    /// Name of the frame that the finding is about; `None`: the definition leaves it open.
+    frame: Option<&'static str>,
+    severity: Severity,
+    confidence: Option<Confidence>,
+}
+
+fn lost(kind: Kind, frame: &'static str) -> Want {
+    Want { kind, frame: Some(frame), severity: Error, confidence: None }
+}
+
+fn surely_lost(kind: Kind, frame: &'static str, confidence: Confidence) -> Want {
+    Want { confidence: Some(confidence), ..lost(kind, frame) }
+}
+
+fn leak(severity: Severity) -> Want {
+    Want { kind: CloseWaitLeak, frame: Some("fin"), severity, confidence: None }
+}
+
+fn unanswered_probes() -> Want {
+    Want { kind: KeepaliveUnanswered, frame: None, severity: Warning, confidence: None }
+}
+
+fn silent() -> Vec<Want> {
+    Vec::new()
+}
+
+fn found(finding: &Finding) -> String {
+    let frame = finding.frame.map_or(0, |place| place.frame);
+    format!(
+        "{} at frame {frame} ({}, {}): {}",
+        finding.kind.as_str(),
+        finding.severity.as_str(),
+        finding.confidence.as_str(),
+        finding.headline
+    )
+}
+
+fn matches(script: &Script, want: &Want, finding: &Finding) -> bool {
+    let frame = want.frame.map(|name| script.frame(name));
+    finding.kind == want.kind
+        && (frame.is_none() || frame == finding.frame.map(|place| place.frame))
+        && finding.severity == want.severity
+        && want.confidence.is_none_or(|confidence| finding.confidence == confidence)
+}
+
+fn check(name: &str, wanted: &[Want]) {
+    let script = Script::crafted(name);
+    let report = script.report();
+    assert!(!report.connections.is_empty(), "{name}: the capture has connections, the report has none");
+    let mut rest: Vec<&Finding> = report.findings.iter().filter(|finding| JUDGED.contains(&finding.kind)).collect();
+    let all: Vec<String> = rest.iter().map(|finding| found(finding)).collect();
+    for want in wanted {
+        let at = rest.iter().position(|finding| matches(&script, want, finding));
+        let frame = want.frame.map_or_else(|| "any frame".into(), |frame| format!("frame {} ({frame})", script.frame(frame)));
+        let at = at.unwrap_or_else(|| {
+            panic!("{name}: wanted {} at {frame}, {:?}, {:?}; found {all:?}", want.kind.as_str(), want.severity, want.confidence)
+        });
+        rest.remove(at);
+    }
+    assert!(
+        rest.is_empty(),
+        "{name}: reported beside what was wanted: {:?}",
+        rest.iter().map(|finding| found(finding)).collect::<Vec<_>>()
+    );
+}
+
+macro_rules! rows {
+    ($($phenomenon:ident: $script:literal => $wanted:expr;)*) => {
+        $(#[test] fn $phenomenon() { check($script, &$wanted); })*
+        const ROWS: &[&str] = &[$($script),*];
+    };
+}
+
+rows! {
+    request_long_after_an_acknowledged_fin: "stale-reuse" => [surely_lost(StaleReuse, "late", Certain)];
+    request_that_is_the_first_to_acknowledge_the_fin: "stale-reuse-own-ack-only" => [lost(StaleReuse, "late")];
+    request_on_a_connection_kept_37_s_after_its_fin: "stale-reuse-long-hold" => [lost(StaleReuse, "late"), leak(Warning)];
+    request_after_the_fin_retried_on_a_new_connection: "stale-reuse-retried" => [lost(StaleReuse, "late")];
+    turn_of_an_unknown_protocol_after_the_fin: "stale-reuse-unknown-protocol" => [lost(StaleReuse, "late")];
+    request_after_the_fin_over_ipv6_cut_by_the_snap_length: "stale-reuse-ipv6-snap" => [lost(StaleReuse, "late")];
+    request_just_before_the_fin: "close-race-request-first" => [surely_lost(CloseRace, "late", Certain)];
+    request_just_after_the_fin_not_knowing_it: "close-race-fin-first" => [surely_lost(CloseRace, "late", Certain)];
+    two_resets_one_apart_without_a_captured_fin: "close-race-without-fin" => [lost(CloseRace, "late")];
+    abort_that_does_not_acknowledge_the_request: "close-race-abort" => [lost(CloseRace, "late")];
+    request_just_after_an_abort: "close-race-after-rst" => [lost(CloseRace, "late")];
+    request_three_seconds_after_a_fin_that_never_arrived: "close-race-fin-never-arrived" => [surely_lost(CloseRace, "late", Likely)];
+    retransmission_that_acknowledges_a_fin_the_request_crossed: "close-race-retransmission" => [lost(CloseRace, "late")];
+    request_acknowledged_after_the_fin_and_never_answered: "swallowed-request" => [lost(SwallowedRequest, "late")];
+    request_after_a_long_silence_answered_by_a_reset: "state-lost" => [lost(StateLost, "late")];
+    capture_that_begins_with_a_request_answered_by_a_reset: "state-lost-first-segment" => [lost(StateLost, "late")];
+    request_five_seconds_after_a_reset_that_was_lost: "state-lost-rst-lost" => [lost(StateLost, "late")];
+    request_into_silence_while_another_connection_works: "silent-drop" => [surely_lost(SilentDrop, "late", Likely)];
+    request_into_silence_and_nothing_else_to_compare: "silent-drop-alone" => [surely_lost(SilentDrop, "late", Possible)];
+    request_acknowledged_and_the_server_closes: "closed-without-response" => [lost(ClosedWithoutResponse, "late")];
+    request_acknowledged_and_the_server_aborts: "closed-without-response-abort" => [lost(ClosedWithoutResponse, "late")];
+    client_keeps_a_closed_connection_for_65_s: "close-wait-leak" => [leak(Warning)];
+    client_keeps_a_closed_connection_to_the_end: "close-wait-leak-at-end" => [leak(Warning)];
+    client_closes_seven_seconds_after_the_server: "close-wait-leak-noticed" => [leak(Info)];
+    server_keeps_a_connection_that_the_client_closed: "close-wait-leak-server" => [leak(Warning)];
+    three_probes_without_an_answer: "keepalive-unanswered" => [unanswered_probes()];
+    probes_of_the_server_without_an_answer: "keepalive-unanswered-server" => [unanswered_probes()];
+    one_probe_without_an_answer_and_an_abort: "keepalive-one-probe-then-abort" => [unanswered_probes()];
+
+    idle_gap_that_the_connection_survives: "quiet-reuse" => silent();
+    idle_close_that_the_client_follows_at_once: "quiet-idle-close" => silent();
+    half_close_of_the_client_awaiting_its_answer: "quiet-half-close-client" => silent();
+    half_close_of_the_server_during_an_upload: "quiet-half-close-server" => silent();
+    reset_after_both_fins: "quiet-rst-after-fins" => silent();
+    fin_sent_again_by_a_tail_loss_probe: "quiet-fin-retransmitted" => silent();
+    close_notify_of_tls13_answered_in_kind: "quiet-farewell-tls13" => silent();
+    close_notify_of_tls12_three_seconds_late: "quiet-farewell-tls12" => silent();
+    quit_on_a_closed_redis_connection: "quiet-farewell-redis" => silent();
+    last_word_of_an_unknown_protocol_before_its_own_fin: "quiet-farewell-by-position" => silent();
+    request_timeout_response_on_an_idle_connection: "quiet-farewell-408" => silent();
+    refusal_at_the_greeting: "quiet-greeting-refusal" => silent();
+    one_way_messages_of_an_unknown_protocol: "quiet-one-way-messages" => silent();
+    reset_outside_the_window: "quiet-rst-out-of-window" => silent();
+    segment_of_the_old_incarnation: "quiet-old-incarnation-segment" => silent();
+    download_aborted_by_the_client: "quiet-download-aborted" => silent();
+    early_response_during_an_upload: "quiet-early-response" => silent();
+    slow_server: "quiet-slow-server" => silent();
+    mtu_black_hole_on_a_fresh_connection: "quiet-mtu-black-hole" => silent();
+    request_lost_once_after_an_idle_gap: "quiet-loss-after-idle" => silent();
+    refused_connection: "quiet-refused" => silent();
+    unanswered_connection: "quiet-syn-unanswered" => silent();
+    health_check_that_resets: "quiet-health-check" => silent();
+    port_scan: "quiet-port-scan" => silent();
+    response_that_the_capture_missed: "quiet-response-missed" => silent();
+    push_after_the_client_has_closed: "quiet-push-after-client-close" => silent();
+    one_sided_capture_of_retransmissions: "quiet-one-sided" => silent();
+    keepalive_probes_that_are_answered: "quiet-keepalive-answered" => silent();
+    capture_that_ends_behind_one_probe: "quiet-keepalive-last-frame" => silent();
+
+    keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();
+    capture_that_begins_in_mid_idle: "fact-keepalive-from-mid-idle" => silent();
+    single_octet_sent_again: "fact-single-octet-retransmission" => silent();
+    zero_window_probes: "fact-zero-window-probe" => silent();
+    stale_acknowledgement_after_a_fin: "fact-stale-ack-after-fin" => silent();
+    sequence_numbers_through_zero: "fact-sequence-through-zero" => silent();
+    clock_that_steps_back: "fact-clock-steps-back" => silent();
+    reset_of_the_previous_incarnation: "fact-rst-of-previous-incarnation" => silent();
+    challenge_acknowledgement: "fact-challenge-ack" => silent();
+    incarnation_without_a_captured_syn: "fact-incarnation-without-syn" => silent();
+    syn_captured_again: "fact-syn-again" => silent();
+    old_syn_out_of_order: "fact-old-syn-reordered" => silent();
+    duplicates_on_every_interface: "fact-duplicates-any" => silent();
+    duplicates_behind_a_router: "fact-duplicates-router" => silent();
+    duplicates_inside_vxlan: "fact-duplicates-vxlan" => silent();
+    legs_before_and_after_address_translation: "fact-legs-dnat" => silent();
+    legs_before_and_behind_a_proxy: "fact-legs-proxy" => silent();
+    ethernet_padding: "fact-ethernet-padding" => silent();
+    offloaded_segment_with_length_zero: "fact-offload-length-zero" => silent();
+    records_cut_by_an_editor: "fact-record-cut" => silent();
+    headers_cut_in_their_options: "fact-snap-60" => silent();
+    urgent_data: "fact-urgent" => silent();
+    fast_open: "fact-fast-open" => silent();
+    data_in_a_syn_sent_again: "fact-syn-with-data" => silent();
+    simultaneous_open: "fact-simultaneous-open" => silent();
+    split_handshake: "fact-split-handshake" => silent();
+    options_that_do_not_matter: "fact-unrelated-options" => silent();
+}
+
+#[test]
+fn every_crafted_script_has_a_row() {
+    let missing: Vec<String> = script::crafted_names().into_iter().filter(|name| !ROWS.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "without an expectation: {missing:?}");
+}
+
+#[test]
+fn retry_on_a_new_connection_is_found_and_answered() {
+    let script = Script::crafted("stale-reuse-retried");
+    let report = script.report();
+    let finding = report.findings.iter().find(|finding| finding.kind == StaleReuse).expect("the stale reuse is reported");
+    let next = finding.next.as_ref().expect("what happened next is told");
+    assert_eq!((next.retried, next.stream, next.answered), (Retried::Yes, Some(1), Some(true)));
+    assert_eq!(next.frame.map(|place| place.frame), Some(script.frame("retry")));
+}
+
+#[test]
+fn stale_reuse_names_its_close_and_times() {
+    let script = Script::crafted("stale-reuse");
+    let report = script.report();
+    let finding = report.findings.iter().find(|finding| finding.kind == StaleReuse).expect("the stale reuse is reported");
+    let close = finding.close.as_ref().expect("the close is named");
+    assert_eq!(close.frame.frame, script.frame("fin"));
+    assert!(close.acknowledged_before, "the client had acknowledged the FIN");
+    assert_eq!(finding.since_close.map(Span::nanos), Some(2_500_000_000));
+    assert_eq!(finding.idle.map(Span::nanos), Some(12_500_000_000), "application idle: from the response to the late request");
+    assert_eq!(finding.wire_idle.map(Span::nanos), Some(2_460_000_000), "wire idle: from the acknowledgement of the FIN");
+}
