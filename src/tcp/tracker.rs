@@ -116,9 +116,10 @@ impl Tracker {
         let half = connection.half(side);
         let Some(base) = half.base else { return Incarnation::Current };
         if base == segment.seq {
-            let closed = half.counts.fin > 0 || connection.half(side.other()).counts.fin > 0 || connection.reset.is_some();
-            let repeated = segment.flags.ack() || connection.recent.contains(segment, side);
-            return if closed && !repeated { Incarnation::New } else { Incarnation::Current };
+            return if reopens(connection, side, segment) { Incarnation::New } else { Incarnation::Current };
+        }
+        if segment.flags.ack() && !begins_by_syn_ack(connection, side, segment) {
+            return Incarnation::Current;
         }
         let older = connection.previous.and_then(|at| self.table.get(at).map(|previous| (at, previous.half(side))));
         match older {
@@ -126,6 +127,25 @@ impl Tracker {
             _ => Incarnation::New,
         }
     }
+}
+
+/// A SYN with the number already known begins a new connection only after a close of one that existed. A SYN sent again after a refusal
+/// (Windows tries three times) is the same attempt, and no stack takes SYN and FIN together for an opening.
+fn reopens(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
+    let closed = connection.close.is_some() || connection.first_fin.is_some();
+    closed && !segment.flags.ack() && !segment.flags.fin() && !connection.recent.contains(segment, side)
+}
+
+/// A SYN-ACK with another number begins a new connection, unless it answers the SYN that is known (SYN cookies, two servers behind one
+/// address) or the number known was only derived from later segments that lie near (reordering).
+fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
+    let answers_known_syn = connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && segment.ack == isn.add(1));
+    let half = connection.half(side);
+    let near = half
+        .known_position(segment.seq)
+        .zip(half.snd_nxt)
+        .is_some_and(|(position, next)| (position - next).abs() <= NEW_INCARNATION_DISTANCE);
+    !answers_known_syn && (half.base_is_syn || !near)
 }
 
 enum Incarnation {
@@ -210,7 +230,9 @@ impl Transition<'_, '_> {
             let position = self.connection.position_of(syn_side, segment.seq);
             return segment.flags.rst() && position.is_some() && position < next;
         }
-        segment.flags.ack() && segment.ack.at_or_before(isn)
+        let known = self.connection.half(syn_side).snd_nxt.zip(self.connection.position_of(syn_side, segment.ack));
+        let far = known.is_some_and(|(next, ack)| ack - next > NEW_INCARNATION_DISTANCE);
+        segment.flags.ack() && (segment.ack.at_or_before(isn) || far)
     }
 
     fn restart_if_new_incarnation(&mut self) -> bool {
@@ -421,10 +443,15 @@ impl Transition<'_, '_> {
             return None;
         }
         let end = position.saturating_add(i64::from(segment.payload_length));
-        if next.is_some_and(|next| end <= next) {
+        let data_end = self.connection.half(side).data_end;
+        // A pure ACK or a FIN may stand before the octets in the file (reordering): what was never sent as payload is new all the same.
+        if data_end.is_some_and(|known| end <= known) || (segment.payload_length == 1 && next == Some(position + 1)) {
             return None;
         }
-        let start = next.unwrap_or(position);
+        let start = match next {
+            Some(next) if position > next => next,
+            _ => data_end.map_or(position, |known| known.max(position)),
+        };
         let acked = self.connection.half(side.other()).acked;
         self.guess_again_by_content();
         if let Some(fin) = self.connection.half(side).fin
