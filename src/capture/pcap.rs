@@ -28,12 +28,12 @@ const FCS_PRESENT: u32 = 0x0400_0000;
 const RESERVED: u32 = 0x03ff_0000;
 
 /// Which of the two length fields of a record comes first (libpcap's sf-pcap.c: versions before 2.3 have them exchanged,
-/// 2.3 may).
+/// 2.3 may have).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lengths {
     CapturedFirst,
     WireFirst,
-    SmallerFirst,
+    Unclear,
 }
 
 /// Reads the records of one file.
@@ -77,7 +77,7 @@ impl PcapReader {
         let (major, minor) = if big_endian { (version >> 16, version & 0xffff) } else { (version & 0xffff, version >> 16) };
         let lengths = match (major, minor) {
             (2, 0..=2) | (543, _) => Lengths::WireFirst,
-            (2, 3) => Lengths::SmallerFirst,
+            (2, 3) => Lengths::Unclear,
             (2, _) => Lengths::CapturedFirst,
             _ => return Err(format!("pcap version {major}.{minor} is unknown (2.4 is usual)")),
         };
@@ -112,7 +112,9 @@ impl PcapReader {
         let (captured, wire_length) = match self.lengths {
             Lengths::CapturedFirst => (first, second),
             Lengths::WireFirst => (second, first),
-            Lengths::SmallerFirst => (first.min(second), first.max(second)),
+            // Exchanged lengths are told by a frame longer than it was on the wire, if both are lengths at all.
+            Lengths::Unclear if first > second && first <= MAX_FRAME_OCTETS => (second, first),
+            Lengths::Unclear => (first, second),
         };
         if captured > MAX_FRAME_OCTETS {
             return too_large(stream.offset(), captured);
