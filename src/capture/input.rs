@@ -31,7 +31,9 @@ enum Reader {
 pub(super) struct Input {
     stream: OctetStream,
     reader: Reader,
-    record: Option<Record>,
+    record: Record,
+    /// The record is that of the frame at hand.
+    at_frame: bool,
     /// Wireshark's number of the frame at hand.
     number: u64,
     /// Its interfaces, in the order of their description.
@@ -111,7 +113,8 @@ impl Input {
         Ok(Self {
             stream,
             reader,
-            record: None,
+            record: Record::default(),
+            at_frame: false,
             number: 0,
             interfaces,
             interface_indices: Vec::new(),
@@ -128,12 +131,12 @@ impl Input {
     #[inline]
     pub(super) fn advance(&mut self) -> bool {
         let step = match &mut self.reader {
-            Reader::Pcap(reader) => reader.next(&mut self.stream),
-            Reader::Pcapng(reader) => reader.next(&mut self.stream, &mut self.interfaces),
+            Reader::Pcap(reader) => reader.next(&mut self.stream, &mut self.record),
+            Reader::Pcapng(reader) => reader.next(&mut self.stream, &mut self.interfaces, &mut self.record),
         };
-        if let Step::Frame(record) = step {
-            self.account(&record);
-            self.record = Some(record);
+        if matches!(step, Step::Frame) {
+            self.at_frame = true;
+            self.account();
             return true;
         }
         self.end(step);
@@ -143,7 +146,7 @@ impl Input {
     /// The frame at hand, if there is one.
     #[inline]
     pub(super) fn frame(&self, file: u32) -> Option<Frame<'_>> {
-        let record = self.record.as_ref()?;
+        let record = self.at_frame.then_some(&self.record)?;
         Some(Frame {
             id: FrameId::new(file, self.number),
             time: record.time,
@@ -157,7 +160,7 @@ impl Input {
 
     /// Time of the frame at hand.
     pub(super) fn time(&self) -> Option<Timestamp> {
-        self.record.as_ref().and_then(|record| record.time)
+        self.record.time.filter(|_| self.at_frame)
     }
 
     /// Octets read as stored.
@@ -172,7 +175,7 @@ impl Input {
 
     /// Ends reading before the frame at hand was handed on.
     pub(super) fn unread(mut self) -> Closed {
-        if self.record.is_some() {
+        if self.at_frame {
             self.summary.frames = self.summary.frames.saturating_sub(1);
             (self.summary.first, self.latest) = (None, None);
         }
@@ -186,7 +189,7 @@ impl Input {
             Reader::Pcapng(reader) => reader.take_names(),
         };
         // An input whose end was reached is hashed to the end of the file, even if the rest of it cannot be read as frames.
-        self.meter.read_on_when_dropped(self.record.is_none() && !self.stop.load(Ordering::Relaxed));
+        self.meter.read_on_when_dropped(!self.at_frame && !self.stop.load(Ordering::Relaxed));
         self.summary.last = self.latest;
         self.summary.octets = self.stream.offset();
         drop(self.stream);
@@ -203,7 +206,8 @@ impl Input {
     }
 
     #[inline]
-    fn account(&mut self, record: &Record) {
+    fn account(&mut self) {
+        let record = &self.record;
         self.number = self.number.saturating_add(1).saturating_add(u64::from(record.unread_before));
         self.summary.frames = self.summary.frames.saturating_add(1);
         if (record.captured as u64) < u64::from(record.wire_length) {
@@ -225,7 +229,7 @@ impl Input {
 
     #[cold]
     fn end(&mut self, step: Step) {
-        self.record = None;
+        self.at_frame = false;
         if self.stop.load(Ordering::Relaxed) {
             return;
         }

@@ -102,13 +102,11 @@ impl PcapReader {
 
     /// The next record.
     #[inline]
-    pub(super) fn next(&mut self, stream: &mut OctetStream) -> Step {
+    pub(super) fn next(&mut self, stream: &mut OctetStream, record: &mut Record) -> Step {
         let Some(header) = stream.peek::<RECORD_HEADER>() else {
             return cut_header(stream, self.header_octets);
         };
-        let order = self.big_endian;
-        let (seconds, fraction) = (word_at(header, 0, order), word_at(header, 4, order));
-        let (first, second) = (word_at(header, 8, order), word_at(header, 12, order));
+        let [seconds, fraction, first, second] = words(header, self.big_endian);
         let (captured, wire_length) = match self.lengths {
             Lengths::CapturedFirst => (first, second),
             Lengths::WireFirst => (second, first),
@@ -126,7 +124,7 @@ impl PcapReader {
         }
         let at = stream.step(octets).saturating_add(self.header_octets);
         let nanos = i64::from(fraction).saturating_mul(self.nanos_per_fraction);
-        Step::Frame(Record {
+        *record = Record {
             at,
             captured: kept,
             wire_length,
@@ -135,7 +133,8 @@ impl PcapReader {
             link_type: self.link_type,
             fcs_octets: self.fcs_octets,
             unread_before: 0,
-        })
+        };
+        Step::Frame
     }
 }
 
@@ -144,6 +143,20 @@ impl PcapReader {
 fn word_at(header: &[u8], at: usize, big_endian: bool) -> u32 {
     let octets = header.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
     if big_endian { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) }
+}
+
+/// The four words of a record header; the byte order is looked at once for all.
+#[inline]
+fn words(header: &[u8; RECORD_HEADER], big_endian: bool) -> [u32; 4] {
+    let read = |order: fn([u8; 4]) -> u32| {
+        let (words, _) = header.as_chunks::<4>();
+        let mut read = [0; 4];
+        for (to, from) in read.iter_mut().zip(words) {
+            *to = order(*from);
+        }
+        read
+    };
+    if big_endian { read(u32::from_be_bytes) } else { read(u32::from_le_bytes) }
 }
 
 #[cold]
