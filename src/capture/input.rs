@@ -1,7 +1,7 @@
 //! One input, open: its octets, the reader of its container, and the account of what was read.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -131,7 +131,7 @@ impl Input {
     #[inline]
     pub(super) fn advance(&mut self) -> bool {
         let step = match &mut self.reader {
-            Reader::Pcap(reader) => reader.next(&mut self.stream, &mut self.record),
+            Reader::Pcap(reader) => reader.next(&mut self.stream, &mut self.interfaces, &mut self.record),
             Reader::Pcapng(reader) => reader.next(&mut self.stream, &mut self.interfaces, &mut self.record),
         };
         if matches!(step, Step::Frame) {
@@ -184,9 +184,9 @@ impl Input {
 
     /// Ends reading and tells what was read.
     pub(super) fn close(mut self) -> Closed {
-        let names = match &mut self.reader {
-            Reader::Pcap(_) => Names::default(),
-            Reader::Pcapng(reader) => reader.take_names(),
+        let (names, remark) = match &mut self.reader {
+            Reader::Pcap(reader) => (Names::default(), reader.remark()),
+            Reader::Pcapng(reader) => (reader.take_names(), None),
         };
         // An input whose end was reached is hashed to the end of the file, even if the rest of it cannot be read as frames.
         self.meter.read_on_when_dropped(!self.at_frame && !self.stop.load(Ordering::Relaxed));
@@ -200,6 +200,7 @@ impl Input {
             interfaces: self.interfaces,
             interface_indices: self.interface_indices,
             problem: self.problem,
+            remark,
             longest_silence: self.longest_silence,
             stored_octets: self.meter.octets(),
         }
@@ -262,6 +263,8 @@ pub(super) struct Closed {
     pub(super) interface_indices: Vec<u32>,
     /// See [`Input::problem`].
     pub(super) problem: Option<String>,
+    /// Something about it that lost nothing.
+    pub(super) remark: Option<String>,
     /// See [`Input::longest_silence`].
     pub(super) longest_silence: Span,
     /// See [`Input::stored_octets`].
@@ -269,7 +272,7 @@ pub(super) struct Closed {
 }
 
 /// Whether a file holds a capture that can be read, compressed or not.
-pub(super) fn is_capture(path: &PathBuf) -> bool {
+pub(super) fn is_capture(path: &Path) -> bool {
     let settings = Settings { hash: false, stop: Arc::default() };
     match open_file(path) {
         Ok(opened) if opened.size.is_some() => Input::open(String::new(), Box::new(opened.file), true, Purpose::Probe, &settings).is_ok(),

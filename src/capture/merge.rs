@@ -78,7 +78,7 @@ pub(super) struct Merge {
 
 impl Merge {
     /// Opens the sources, reads each as far as its first frame and puts them in order.
-    pub(super) fn open(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+    pub(super) fn open(sources: Vec<Source>, options: CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
         let settings = Settings { hash: options.hash, stop };
         let alone = sources.len() == 1;
         if sources.len() > FrameId::MAX_FILES as usize {
@@ -304,6 +304,9 @@ impl Merge {
         self.octets_of_closed = self.octets_of_closed.saturating_add(closed.stored_octets);
         let room = MAX_NAMES.saturating_sub(self.names.len());
         self.names.extend(closed.names.0.into_iter().take(room));
+        if let Some(remark) = closed.remark {
+            self.warn(file, remark, false);
+        }
         if let Some(problem) = closed.problem {
             self.warn(file, problem, true);
         }

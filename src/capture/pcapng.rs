@@ -271,7 +271,7 @@ impl PcapngReader {
             return Err(cut_block(stream, claimed));
         }
         let repeated = self.word(stream.window(), octets.saturating_sub(4));
-        if repeated == claimed { Ok(octets) } else { self.length_differs(stream.offset(), claimed, repeated).map(|()| octets) }
+        if repeated == claimed { Ok(octets) } else { compare_lengths(stream.offset(), claimed, repeated).map(|()| octets) }
     }
 
     /// Steps over a block without keeping it.
@@ -286,17 +286,9 @@ impl PcapngReader {
             let left = there.saturating_add(stream.window().len() as u64);
             return Err(format!("block at octet {offset} claims {claimed} octets, the file has {left} left"));
         };
-        self.length_differs(offset, claimed, repeated)?;
+        compare_lengths(offset, claimed, repeated)?;
         stream.step(4);
         Ok(())
-    }
-
-    fn length_differs(&self, offset: u64, claimed: u32, repeated: u32) -> Result<(), String> {
-        let rounded = u64::from(repeated).next_multiple_of(4);
-        if rounded == u64::from(claimed).next_multiple_of(4) {
-            return Ok(());
-        }
-        Err(format!("block at octet {offset} claims {claimed} octets at its begin and {repeated} at its end"))
     }
 
     fn apply_early_drops(&mut self, position: usize, interfaces: &mut [Interface]) {
@@ -320,6 +312,14 @@ impl PcapngReader {
         let word = octets.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
         if self.big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
     }
+}
+
+/// Compares the two lengths of a block, rounded up as Wireshark does.
+fn compare_lengths(offset: u64, claimed: u32, repeated: u32) -> Result<(), String> {
+    if u64::from(repeated).next_multiple_of(4) == u64::from(claimed).next_multiple_of(4) {
+        return Ok(());
+    }
+    Err(format!("block at octet {offset} claims {claimed} octets at its begin and {repeated} at its end"))
 }
 
 #[cold]
