@@ -239,7 +239,7 @@ impl Merge {
         loop {
             let head = self.heads.peek().map(|Reverse((place, _))| *place);
             let room = self.open_count < MAX_OPEN && !self.crowded;
-            let due = self.queue.front().is_some_and(|next| head.is_none_or(|head| next.place <= head));
+            let due = self.queue.front().is_some_and(|next| head.is_none_or(|head| next.place.0 <= head.0));
             if due && (room || head.is_none()) {
                 self.open_next();
                 continue;
@@ -247,7 +247,7 @@ impl Merge {
             let Reverse((_, file)) = self.heads.pop()?;
             let other = self.heads.peek().map(|Reverse((place, _))| *place);
             // Nothing more can be opened: the input that waits waits on.
-            let planned = self.queue.front().filter(|_| room).map(|next| next.place);
+            let planned = self.queue.front().filter(|_| room).map(|next| before(next.place.0));
             self.limit = other.into_iter().chain(planned).min();
             self.current = self.waiting.get_mut(file as usize).and_then(Option::take);
             self.overlapping |= self.open_count > 1;
@@ -341,6 +341,12 @@ fn register_interfaces(input: &mut Input, file: u32, interfaces: &mut Vec<Interf
         input.interface_indices.push(u32::try_from(interfaces.len()).unwrap_or(u32::MAX));
         interfaces.push(Interface { file, ..interface.clone() });
     }
+}
+
+/// The last place before a time: an input is opened when another one has reached the time of its first frame, whatever the order
+/// of the arguments is, so that frames at the same time can be compared.
+fn before(time: Timestamp) -> Place {
+    (Timestamp(time.0.saturating_sub(1)), u32::MAX)
 }
 
 #[inline]
