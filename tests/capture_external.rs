@@ -40,6 +40,8 @@ fn frames_of_third_party_captures_are_as_many_as_wireshark_reads() {
     let Some(root) = collection() else { return };
     let mut wrong = Vec::new();
     let manifest = rows(&root.join("MANIFEST.tsv"));
+    let robustness = rows(&root.join("ROBUSTNESS.tsv"));
+    let treatment = |sha256: &str| robustness.iter().find(|row| row[3] == sha256).map_or("read-all", |row| row[6].as_str());
     for row in &manifest {
         let facts = fs::read_to_string(root.join("expected").join(format!("{}.jsonl", row[1]))).unwrap();
         let expected = facts
@@ -51,6 +53,8 @@ fn frames_of_third_party_captures_are_as_many_as_wireshark_reads() {
         match read(&root.join("captures").join(&row[0])) {
             // Wireshark numbers some blocks that are no frames, so the last number is what it counts.
             Ok((_, number, summary)) if number == expected && summary.warnings.is_empty() => {}
+            Ok((_, number, _)) if number == expected && treatment(&row[1]) == "partial+warning" => {}
+            Err(error) if treatment(&row[1]) == "clear-error" && error.contains("editcap -F pcapng") => {}
             Ok((_, number, summary)) => wrong.push(format!("{}: {number} for {expected}, {:?}", row[0], summary.warnings)),
             Err(error) => wrong.push(format!("{}: {error}", row[0])),
         }

@@ -80,11 +80,11 @@ pub(super) fn describe(head: &[u8]) -> String {
             "is text, not a pcap or pcapng capture".into()
         };
     }
-    let mut first = String::new();
-    for octet in head.iter().take(8) {
-        first.push_str(&format!(" {octet:02x}"));
-    }
-    format!("is no pcap or pcapng capture (it begins with{first}); if Wireshark opens it, convert it with: editcap -F pcapng in out")
+    let first: Vec<String> = head.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+    format!(
+        "is no pcap or pcapng capture (it begins with {}); if Wireshark opens it, convert it with: editcap -F pcapng in out",
+        first.join(" ")
+    )
 }
 
 /// ERF has no magic: two records must follow each other with known types, plausible lengths and times in order (Endace's
@@ -134,7 +134,7 @@ mod tests {
     fn describe_other_capture_formats_names_them_and_the_command() {
         check(b"snoop\0\0\0\0\0\0\x02\0\0\0\x04", "snoop capture, which is not read; convert it with: editcap -F pcapng in out");
         check(b"GMBU\x03\x02", "Microsoft Network Monitor 2");
-        check(b"XCP\0002.002", "NetXray");
+        check(b"XCP\x00002.002", "NetXray");
         let mut etl = vec![0; 0x60];
         etl[0x48..0x4c].copy_from_slice(&[2, 0, 2, 0xc0]);
         check(&etl, "etl2pcapng");

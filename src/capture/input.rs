@@ -1,7 +1,7 @@
 //! One input, open: its octets, the reader of its container, and the account of what was read.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,9 @@ enum Reader {
 pub(super) struct Input {
     stream: OctetStream,
     reader: Reader,
-    record: Option<Record>,
+    record: Record,
+    /// The record is that of the frame at hand.
+    at_frame: bool,
     /// Wireshark's number of the frame at hand.
     number: u64,
     /// Its interfaces, in the order of their description.
@@ -111,7 +113,8 @@ impl Input {
         Ok(Self {
             stream,
             reader,
-            record: None,
+            record: Record::default(),
+            at_frame: false,
             number: 0,
             interfaces,
             interface_indices: Vec::new(),
@@ -128,12 +131,12 @@ impl Input {
     #[inline]
     pub(super) fn advance(&mut self) -> bool {
         let step = match &mut self.reader {
-            Reader::Pcap(reader) => reader.next(&mut self.stream),
-            Reader::Pcapng(reader) => reader.next(&mut self.stream, &mut self.interfaces),
+            Reader::Pcap(reader) => reader.next(&mut self.stream, &mut self.interfaces, &mut self.record),
+            Reader::Pcapng(reader) => reader.next(&mut self.stream, &mut self.interfaces, &mut self.record),
         };
-        if let Step::Frame(record) = step {
-            self.account(&record);
-            self.record = Some(record);
+        if matches!(step, Step::Frame) {
+            self.at_frame = true;
+            self.account();
             return true;
         }
         self.end(step);
@@ -143,7 +146,7 @@ impl Input {
     /// The frame at hand, if there is one.
     #[inline]
     pub(super) fn frame(&self, file: u32) -> Option<Frame<'_>> {
-        let record = self.record.as_ref()?;
+        let record = self.at_frame.then_some(&self.record)?;
         Some(Frame {
             id: FrameId::new(file, self.number),
             time: record.time,
@@ -157,7 +160,7 @@ impl Input {
 
     /// Time of the frame at hand.
     pub(super) fn time(&self) -> Option<Timestamp> {
-        self.record.as_ref().and_then(|record| record.time)
+        self.record.time.filter(|_| self.at_frame)
     }
 
     /// Octets read as stored.
@@ -172,7 +175,7 @@ impl Input {
 
     /// Ends reading before the frame at hand was handed on.
     pub(super) fn unread(mut self) -> Closed {
-        if self.record.is_some() {
+        if self.at_frame {
             self.summary.frames = self.summary.frames.saturating_sub(1);
             (self.summary.first, self.latest) = (None, None);
         }
@@ -181,12 +184,12 @@ impl Input {
 
     /// Ends reading and tells what was read.
     pub(super) fn close(mut self) -> Closed {
-        let names = match &mut self.reader {
-            Reader::Pcap(_) => Names::default(),
-            Reader::Pcapng(reader) => reader.take_names(),
+        let (names, remark) = match &mut self.reader {
+            Reader::Pcap(reader) => (Names::default(), reader.remark()),
+            Reader::Pcapng(reader) => (reader.take_names(), None),
         };
         // An input whose end was reached is hashed to the end of the file, even if the rest of it cannot be read as frames.
-        self.meter.read_on_when_dropped(self.record.is_none() && !self.stop.load(Ordering::Relaxed));
+        self.meter.read_on_when_dropped(!self.at_frame && !self.stop.load(Ordering::Relaxed));
         self.summary.last = self.latest;
         self.summary.octets = self.stream.offset();
         drop(self.stream);
@@ -197,13 +200,15 @@ impl Input {
             interfaces: self.interfaces,
             interface_indices: self.interface_indices,
             problem: self.problem,
+            remark,
             longest_silence: self.longest_silence,
             stored_octets: self.meter.octets(),
         }
     }
 
     #[inline]
-    fn account(&mut self, record: &Record) {
+    fn account(&mut self) {
+        let record = &self.record;
         self.number = self.number.saturating_add(1).saturating_add(u64::from(record.unread_before));
         self.summary.frames = self.summary.frames.saturating_add(1);
         if (record.captured as u64) < u64::from(record.wire_length) {
@@ -225,7 +230,7 @@ impl Input {
 
     #[cold]
     fn end(&mut self, step: Step) {
-        self.record = None;
+        self.at_frame = false;
         if self.stop.load(Ordering::Relaxed) {
             return;
         }
@@ -258,6 +263,8 @@ pub(super) struct Closed {
     pub(super) interface_indices: Vec<u32>,
     /// See [`Input::problem`].
     pub(super) problem: Option<String>,
+    /// Something about it that lost nothing.
+    pub(super) remark: Option<String>,
     /// See [`Input::longest_silence`].
     pub(super) longest_silence: Span,
     /// See [`Input::stored_octets`].
@@ -265,7 +272,7 @@ pub(super) struct Closed {
 }
 
 /// Whether a file holds a capture that can be read, compressed or not.
-pub(super) fn is_capture(path: &PathBuf) -> bool {
+pub(super) fn is_capture(path: &Path) -> bool {
     let settings = Settings { hash: false, stop: Arc::default() };
     match open_file(path) {
         Ok(opened) if opened.size.is_some() => Input::open(String::new(), Box::new(opened.file), true, Purpose::Probe, &settings).is_ok(),

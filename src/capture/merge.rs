@@ -28,7 +28,6 @@ const MAX_NAMES: usize = 262_144;
 
 /// Place in the merge: time, then the order of the arguments.
 type Place = (Timestamp, u32);
-const LAST_PLACE: Place = (Timestamp(i64::MAX), u32::MAX);
 
 /// An input that waits for its time.
 struct Planned {
@@ -44,8 +43,10 @@ enum PlannedSource {
     Open(Box<Input>),
 }
 
+/// An input whose time has come.
 struct Slot {
     input: Box<Input>,
+    file: u32,
     argument: u32,
 }
 
@@ -53,15 +54,15 @@ struct Slot {
 pub(super) struct Merge {
     settings: Settings,
     queue: VecDeque<Planned>,
-    /// By file; `None` before and after its time.
-    open: Vec<Option<Slot>>,
+    /// By file, those that wait for their turn; `None` before and after its time, and for the current one.
+    waiting: Vec<Option<Slot>>,
     open_count: usize,
     /// No more descriptors: wait until an input is closed.
     crowded: bool,
     heads: BinaryHeap<Reverse<(Place, u32)>>,
-    current: Option<u32>,
-    /// The current input goes on alone up to this place.
-    limit: Place,
+    current: Option<Slot>,
+    /// The current input goes on alone up to this place; `None` when it is the last one.
+    limit: Option<Place>,
     duplicates: Duplicates,
     /// Several inputs are open, so that a frame may have a twin.
     overlapping: bool,
@@ -77,7 +78,7 @@ pub(super) struct Merge {
 
 impl Merge {
     /// Opens the sources, reads each as far as its first frame and puts them in order.
-    pub(super) fn open(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+    pub(super) fn open(sources: Vec<Source>, options: CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
         let settings = Settings { hash: options.hash, stop };
         let alone = sources.len() == 1;
         if sources.len() > FrameId::MAX_FILES as usize {
@@ -126,12 +127,12 @@ impl Merge {
         }
         Ok(Self {
             settings,
-            open: std::iter::repeat_with(|| None).take(queue.len()).collect(),
+            waiting: std::iter::repeat_with(|| None).take(queue.len()).collect(),
             open_count: 0,
             crowded: false,
             heads: BinaryHeap::new(),
             current: None,
-            limit: LAST_PLACE,
+            limit: None,
             duplicates: Duplicates::new(),
             overlapping: false,
             stretches: vec![Stretch::default(); queue.len()],
@@ -149,21 +150,33 @@ impl Merge {
     /// The next frame of the merge.
     #[inline]
     pub(super) fn next_frame(&mut self) -> Option<Frame<'_>> {
-        let file = self.settle()?;
-        self.slot(file)?.input.frame(file)
+        loop {
+            if !self.go_on() {
+                self.choose()?;
+            }
+            if self.overlapping && self.is_duplicate() {
+                self.duplicate_frames = self.duplicate_frames.saturating_add(1);
+                continue;
+            }
+            break;
+        }
+        let slot = self.current.as_ref()?;
+        slot.input.frame(slot.file)
     }
 
     /// Octets read as stored, and in all if that is known.
     pub(super) fn progress(&self) -> (u64, Option<u64>) {
-        let open = self.open.iter().flatten().map(|slot| slot.input.stored_octets());
+        let open = self.waiting.iter().flatten().chain(&self.current).map(|slot| slot.input.stored_octets());
         (open.fold(self.octets_of_closed, u64::saturating_add), self.octets_total)
     }
 
     /// Closes everything and tells what was read.
     pub(super) fn finish(mut self) -> Summary {
-        let open: Vec<u32> = (0_u32..).zip(&self.open).filter(|(_, slot)| slot.is_some()).map(|(file, _)| file).collect();
-        for file in open {
-            self.close(file);
+        if let Some(slot) = self.current.take() {
+            self.close(slot, Input::close);
+        }
+        for slot in std::mem::take(&mut self.waiting).into_iter().flatten() {
+            self.close(slot, Input::unread);
         }
         for planned in std::mem::take(&mut self.queue) {
             if let PlannedSource::Open(input) = planned.source {
@@ -181,69 +194,64 @@ impl Merge {
         }
     }
 
-    /// Goes to the next frame and says in which input it is.
+    /// Takes the next frame of the current input; false when it has none or another one's turn has come.
     #[inline]
-    fn settle(&mut self) -> Option<u32> {
-        loop {
-            let file = match self.current {
-                Some(file) => match self.go_on(file) {
-                    Some(file) => file,
-                    None => continue,
-                },
-                None => self.choose()?,
-            };
-            if self.overlapping && self.is_duplicate(file) {
-                self.duplicate_frames = self.duplicate_frames.saturating_add(1);
-                continue;
-            }
-            return Some(file);
+    fn go_on(&mut self) -> bool {
+        let Some(slot) = &mut self.current else { return false };
+        if !slot.input.advance() {
+            return self.leave();
         }
+        if slot.input.interfaces.len() != slot.input.interface_indices.len() {
+            register_interfaces(&mut slot.input, slot.file, &mut self.interfaces);
+        }
+        self.limit.is_none_or(|limit| place_of(slot) <= limit) || self.wait()
     }
 
-    /// Takes the next frame of the current input, unless another one's turn has come.
-    #[inline]
-    fn go_on(&mut self, file: u32) -> Option<u32> {
-        let limit = self.limit;
-        let slot = self.open.get_mut(file as usize)?.as_mut()?;
-        if !slot.input.advance() {
-            self.current = None;
-            self.close(file);
-            return None;
+    /// The current input has ended.
+    #[cold]
+    fn leave(&mut self) -> bool {
+        if let Some(slot) = self.current.take() {
+            self.close(slot, Input::close);
         }
-        let place = place_of(slot);
-        if slot.input.interfaces.len() != slot.input.interface_indices.len() {
-            self.register_interfaces(file);
+        false
+    }
+
+    /// The current input waits for another one.
+    #[cold]
+    fn wait(&mut self) -> bool {
+        if let Some(slot) = self.current.take() {
+            self.heads.push(Reverse((place_of(&slot), slot.file)));
+            self.put(slot);
         }
-        if place <= limit {
-            return Some(file);
+        false
+    }
+
+    fn put(&mut self, slot: Slot) {
+        if let Some(free) = self.waiting.get_mut(slot.file as usize) {
+            *free = Some(slot);
         }
-        self.current = None;
-        self.heads.push(Reverse((place, file)));
-        None
     }
 
     /// Opens the inputs whose time has come and chooses the one with the earliest frame.
     #[cold]
     #[inline(never)]
-    fn choose(&mut self) -> Option<u32> {
+    fn choose(&mut self) -> Option<()> {
         loop {
             let head = self.heads.peek().map(|Reverse((place, _))| *place);
             let room = self.open_count < MAX_OPEN && !self.crowded;
-            let due = self.queue.front().is_some_and(|next| head.is_none_or(|head| next.place <= head));
+            let due = self.queue.front().is_some_and(|next| head.is_none_or(|head| next.place.0 <= head.0));
             if due && (room || head.is_none()) {
                 self.open_next();
                 continue;
             }
             let Reverse((_, file)) = self.heads.pop()?;
-            let other = self.heads.peek().map_or(LAST_PLACE, |Reverse((place, _))| *place);
+            let other = self.heads.peek().map(|Reverse((place, _))| *place);
             // Nothing more can be opened: the input that waits waits on.
-            let waiting = self.queue.front().filter(|_| room).map_or(LAST_PLACE, |next| next.place);
-            self.limit = other.min(waiting);
-            self.current = Some(file);
-            if self.open_count > 1 {
-                self.overlapping = true;
-            }
-            return Some(file);
+            let planned = self.queue.front().filter(|_| room).map(|next| before(next.place.0));
+            self.limit = other.into_iter().chain(planned).min();
+            self.current = self.waiting.get_mut(file as usize).and_then(Option::take);
+            self.overlapping |= self.open_count > 1;
+            return Some(());
         }
     }
 
@@ -271,39 +279,34 @@ impl Merge {
                 }
             },
         };
-        let slot = Slot { input, argument: planned.place.1 };
+        let mut slot = Slot { input, file, argument: planned.place.1 };
         // An input that begins without a time keeps the place that it was given.
         let place = if slot.input.latest.is_none() { planned.place } else { place_of(&slot) };
-        if let Some(free) = self.open.get_mut(file as usize) {
-            *free = Some(slot);
-            self.open_count = self.open_count.saturating_add(1);
-            self.register_interfaces(file);
-            self.heads.push(Reverse((place, file)));
-        }
+        register_interfaces(&mut slot.input, file, &mut self.interfaces);
+        self.open_count = self.open_count.saturating_add(1);
+        self.heads.push(Reverse((place, file)));
+        self.put(slot);
     }
 
-    #[cold]
-    fn close(&mut self, file: u32) {
-        if let Some(slot) = self.open.get_mut(file as usize).and_then(Option::take) {
-            self.open_count = self.open_count.saturating_sub(1);
-            self.crowded = false;
-            self.register_interfaces_of(file, slot.input.close());
-        }
-    }
-
-    fn register_interfaces_of(&mut self, file: u32, closed: Closed) {
+    fn close(&mut self, slot: Slot, how: fn(Input) -> Closed) {
+        self.open_count = self.open_count.saturating_sub(1);
+        self.crowded = false;
+        let closed = how(*slot.input);
         for (interface, &index) in closed.interfaces.iter().zip(&closed.interface_indices) {
             if let Some(known) = self.interfaces.get_mut(index as usize) {
                 known.dropped = interface.dropped;
             }
         }
-        self.settle_account(file, closed);
+        self.settle_account(slot.file, closed);
     }
 
     fn settle_account(&mut self, file: u32, closed: Closed) {
         self.octets_of_closed = self.octets_of_closed.saturating_add(closed.stored_octets);
         let room = MAX_NAMES.saturating_sub(self.names.len());
         self.names.extend(closed.names.0.into_iter().take(room));
+        if let Some(remark) = closed.remark {
+            self.warn(file, remark, false);
+        }
         if let Some(problem) = closed.problem {
             self.warn(file, problem, true);
         }
@@ -319,31 +322,34 @@ impl Merge {
         self.warnings.push(Warning { file, text, lost_input });
     }
 
-    #[cold]
-    fn register_interfaces(&mut self, file: u32) {
-        let Some(Some(slot)) = self.open.get_mut(file as usize) else { return };
-        let known = slot.input.interface_indices.len();
-        for interface in slot.input.interfaces.iter().skip(known) {
-            slot.input.interface_indices.push(u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX));
-            self.interfaces.push(Interface { file, ..interface.clone() });
-        }
-    }
-
-    fn is_duplicate(&mut self, file: u32) -> bool {
-        let Some(Some(slot)) = self.open.get(file as usize) else { return false };
+    fn is_duplicate(&mut self) -> bool {
+        let Some(slot) = &self.current else { return false };
         let now = slot.input.latest.unwrap_or(Timestamp(i64::MIN));
         if self.open_count == 1 && !self.duplicates.at(now) {
             self.overlapping = false;
             return false;
         }
-        slot.input.frame(file).is_some_and(|frame| self.duplicates.seen(&frame, now))
-    }
-
-    fn slot(&self, file: u32) -> Option<&Slot> {
-        self.open.get(file as usize)?.as_ref()
+        slot.input.frame(slot.file).is_some_and(|frame| self.duplicates.seen(&frame, now))
     }
 }
 
+/// Gives the interfaces that an input has newly described their place among those of all inputs.
+#[cold]
+fn register_interfaces(input: &mut Input, file: u32, interfaces: &mut Vec<Interface>) {
+    let known = input.interface_indices.len();
+    for interface in input.interfaces.iter().skip(known) {
+        input.interface_indices.push(u32::try_from(interfaces.len()).unwrap_or(u32::MAX));
+        interfaces.push(Interface { file, ..interface.clone() });
+    }
+}
+
+/// The last place before a time: an input is opened when another one has reached the time of its first frame, whatever the order
+/// of the arguments is, so that frames at the same time can be compared.
+fn before(time: Timestamp) -> Place {
+    (Timestamp(time.0.saturating_sub(1)), u32::MAX)
+}
+
+#[inline]
 fn place_of(slot: &Slot) -> Place {
     (slot.input.latest.unwrap_or(Timestamp(i64::MAX)), slot.argument)
 }

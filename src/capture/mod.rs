@@ -123,7 +123,7 @@ impl Capture {
 
     /// As [`Capture::open`]; a read that waits for an input that stalls ends when `stop` becomes true, and the input is then incomplete.
     pub fn open_until(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
-        Ok(Self { merge: Merge::open(sources, options, stop)? })
+        Ok(Self { merge: Merge::open(sources, *options, stop)? })
     }
 
     /// The next frame; `None` at the end of the last input.

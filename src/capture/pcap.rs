@@ -27,13 +27,16 @@ const FCS_PRESENT: u32 = 0x0400_0000;
 /// Link-type word: bits that must be zero.
 const RESERVED: u32 = 0x03ff_0000;
 
+/// Link types of files put together; nobody joins more.
+const MAX_LINK_TYPES: usize = 64;
+
 /// Which of the two length fields of a record comes first (libpcap's sf-pcap.c: versions before 2.3 have them exchanged,
-/// 2.3 may).
+/// 2.3 may have).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lengths {
     CapturedFirst,
     WireFirst,
-    SmallerFirst,
+    Unclear,
 }
 
 /// Reads the records of one file.
@@ -45,6 +48,11 @@ pub(super) struct PcapReader {
     lengths: Lengths,
     link_type: u16,
     fcs_octets: u8,
+    interface: u32,
+    /// First two words of the file header, magic and version, as words of this byte order.
+    begin: (u32, u32),
+    /// Where the first of further files begins, and how many there are.
+    further: Option<(u64, u64)>,
 }
 
 /// Whether a file that begins so is classic pcap.
@@ -77,7 +85,7 @@ impl PcapReader {
         let (major, minor) = if big_endian { (version >> 16, version & 0xffff) } else { (version & 0xffff, version >> 16) };
         let lengths = match (major, minor) {
             (2, 0..=2) | (543, _) => Lengths::WireFirst,
-            (2, 3) => Lengths::SmallerFirst,
+            (2, 3) => Lengths::Unclear,
             (2, _) => Lengths::CapturedFirst,
             _ => return Err(format!("pcap version {major}.{minor} is unknown (2.4 is usual)")),
         };
@@ -89,7 +97,11 @@ impl PcapReader {
         // The length is told in units of 16 bits.
         let fcs_octets = if network & FCS_PRESENT == 0 { 0 } else { u8::try_from(network >> 28).unwrap_or(0).saturating_mul(2) };
         stream.step(HEADER_OCTETS);
-        interfaces.push(Interface { link_type, ..Interface::default() });
+        let known = interfaces.iter().position(|interface| interface.link_type == link_type);
+        let interface = known.unwrap_or(interfaces.len());
+        if known.is_none() {
+            interfaces.push(Interface { link_type, ..Interface::default() });
+        }
         Ok(Self {
             big_endian,
             nanos_per_fraction: if magic == MAGIC_NANOSECONDS { 1 } else { 1_000 },
@@ -97,23 +109,55 @@ impl PcapReader {
             lengths,
             link_type,
             fcs_octets,
+            interface: u32::try_from(interface).unwrap_or(u32::MAX),
+            begin: (magic, version),
+            further: None,
         })
+    }
+
+    /// A sentence, if the file is several files one behind the other.
+    pub(super) fn remark(&self) -> Option<String> {
+        let (offset, count) = self.further?;
+        let files = if count == 1 { "one more pcap file".into() } else { format!("{count} more pcap files") };
+        Some(format!("{files} follow behind the first, from octet {offset} on (put together with cat?); all were read"))
+    }
+
+    /// The header of another file where a record header should be: files put together with `cat`. Wireshark takes it for a record.
+    #[cold]
+    fn begin_again(&mut self, stream: &mut OctetStream, interfaces: &mut Vec<Interface>) -> bool {
+        let offset = stream.offset();
+        if interfaces.len() > MAX_LINK_TYPES {
+            return false;
+        }
+        // Time zone and accuracy are zero in files of the last decades; a record of these octets would be one of no length.
+        if stream.peek::<HEADER_OCTETS>().is_none_or(|header| header.get(8..16) != Some(&[0; 8])) {
+            return false;
+        }
+        let Ok(next) = Self::open(stream, interfaces) else { return false };
+        let (first, count) = self.further.unwrap_or((offset, 0));
+        *self = Self { further: Some((first, count.saturating_add(1))), ..next };
+        true
     }
 
     /// The next record.
     #[inline]
-    pub(super) fn next(&mut self, stream: &mut OctetStream) -> Step {
-        let Some(header) = stream.peek::<RECORD_HEADER>() else {
-            return cut_header(stream, self.header_octets);
+    pub(super) fn next(&mut self, stream: &mut OctetStream, interfaces: &mut Vec<Interface>, record: &mut Record) -> Step {
+        let [seconds, fraction, first, second] = loop {
+            let Some(header) = stream.peek::<RECORD_HEADER>() else {
+                return cut_header(stream, self.header_octets);
+            };
+            let words = words(header, self.big_endian);
+            if (words[0], words[1]) != self.begin || !self.begin_again(stream, interfaces) {
+                break words;
+            }
         };
-        let order = self.big_endian;
-        let (seconds, fraction) = (word_at(header, 0, order), word_at(header, 4, order));
-        let (first, second) = (word_at(header, 8, order), word_at(header, 12, order));
-        let (captured, wire_length) = match self.lengths {
-            Lengths::CapturedFirst => (first, second),
-            Lengths::WireFirst => (second, first),
-            Lengths::SmallerFirst => (first.min(second), first.max(second)),
+        let exchanged = match self.lengths {
+            Lengths::CapturedFirst => false,
+            Lengths::WireFirst => true,
+            // A frame longer than it was on the wire tells it, if both are lengths at all.
+            Lengths::Unclear => first > second && first <= MAX_FRAME_OCTETS,
         };
+        let (captured, wire_length) = if exchanged { (second, first) } else { (first, second) };
         if captured > MAX_FRAME_OCTETS {
             return too_large(stream.offset(), captured);
         }
@@ -124,16 +168,17 @@ impl PcapReader {
         }
         let at = stream.step(octets).saturating_add(self.header_octets);
         let nanos = i64::from(fraction).saturating_mul(self.nanos_per_fraction);
-        Step::Frame(Record {
+        *record = Record {
             at,
             captured: kept,
             wire_length,
             time: Some(Timestamp::new(i64::from(seconds), nanos)),
-            interface: 0,
+            interface: self.interface,
             link_type: self.link_type,
             fcs_octets: self.fcs_octets,
             unread_before: 0,
-        })
+        };
+        Step::Frame
     }
 }
 
@@ -142,6 +187,20 @@ impl PcapReader {
 fn word_at(header: &[u8], at: usize, big_endian: bool) -> u32 {
     let octets = header.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
     if big_endian { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) }
+}
+
+/// The four words of a record header; the byte order is looked at once for all.
+#[inline]
+fn words(header: &[u8; RECORD_HEADER], big_endian: bool) -> [u32; 4] {
+    let read = |order: fn([u8; 4]) -> u32| {
+        let (words, _) = header.as_chunks::<4>();
+        let mut read = [0; 4];
+        for (to, from) in read.iter_mut().zip(words) {
+            *to = order(*from);
+        }
+        read
+    };
+    if big_endian { read(u32::from_be_bytes) } else { read(u32::from_le_bytes) }
 }
 
 #[cold]

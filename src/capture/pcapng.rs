@@ -49,6 +49,12 @@ pub(super) struct PcapngReader {
     names: Names,
 }
 
+/// Whether a block held a frame.
+enum Found {
+    Frame,
+    NoFrame,
+}
+
 /// Whether a file that begins so is pcapng.
 pub(super) fn recognises(head: &[u8]) -> bool {
     head.starts_with(&SECTION_HEADER.to_be_bytes())
@@ -78,16 +84,16 @@ impl PcapngReader {
 
     /// The next frame.
     #[inline]
-    pub(super) fn next(&mut self, stream: &mut OctetStream, interfaces: &mut Vec<Interface>) -> Step {
+    pub(super) fn next(&mut self, stream: &mut OctetStream, interfaces: &mut Vec<Interface>, record: &mut Record) -> Step {
         loop {
             let Some(head) = stream.peek::<8>() else {
                 return end_or_cut(stream);
             };
             let (kind, claimed) = (self.word(head, 0), self.word(head, 4));
             if kind != ENHANCED_PACKET {
-                match self.rare(kind, claimed, stream, interfaces) {
-                    Ok(None) => continue,
-                    Ok(Some(record)) => return Step::Frame(record),
+                match self.rare(kind, claimed, stream, interfaces, record) {
+                    Ok(Found::NoFrame) => continue,
+                    Ok(Found::Frame) => return Step::Frame,
                     Err(damage) => return Step::Damage(damage),
                 }
             }
@@ -98,10 +104,10 @@ impl PcapngReader {
             let Some(fields) = stream.window().first_chunk::<PACKET_HEADER>() else {
                 return end_or_cut(stream);
             };
-            let (interface, high, low) = (self.word(fields, 8), self.word(fields, 12), self.word(fields, 16));
-            let (captured, wire_length) = (self.word(fields, 20), self.word(fields, 24));
-            return match self.packet(stream, octets, interface, (high, low), captured, wire_length) {
-                Ok(record) => Step::Frame(record),
+            let fields = *fields;
+            let interface = self.word(&fields, 8);
+            return match self.packet(stream, octets, &fields, interface, record) {
+                Ok(()) => Step::Frame,
                 Err(damage) => Step::Damage(damage),
             };
         }
@@ -113,32 +119,32 @@ impl PcapngReader {
         &mut self,
         stream: &mut OctetStream,
         octets: usize,
+        fields: &[u8; PACKET_HEADER],
         interface: u32,
-        (high, low): (u32, u32),
-        captured: u32,
-        wire_length: u32,
-    ) -> Result<Record, String> {
+        record: &mut Record,
+    ) -> Result<(), String> {
         let Some(of) = self.interfaces.get(interface as usize) else {
             return Err(unknown_interface(stream.offset(), interface, self.interfaces.len()));
         };
+        let captured = self.word(fields, 20);
         if captured as usize > octets.saturating_sub(PACKET_HEADER + 4) {
             return Err(frame_beyond_block(stream.offset(), octets, captured));
         }
-        let time = of.clock.time(u64::from(high) << 32 | u64::from(low));
-        let record = Record {
+        let ticks = u64::from(self.word(fields, 12)) << 32 | u64::from(self.word(fields, 16));
+        *record = Record {
             at: stream.step(octets).saturating_add(PACKET_HEADER),
             captured: captured as usize,
-            wire_length,
-            time: Some(time),
+            wire_length: self.word(fields, 24),
+            time: Some(of.clock.time(ticks)),
             interface: of.index,
             link_type: of.link_type,
             fcs_octets: of.fcs_octets,
             unread_before: std::mem::take(&mut self.unread),
         };
-        Ok(record)
+        Ok(())
     }
 
-    /// Every block but the enhanced packet block; a frame if it is one.
+    /// Every block but the enhanced packet block.
     #[cold]
     #[inline(never)]
     fn rare(
@@ -147,7 +153,8 @@ impl PcapngReader {
         claimed: u32,
         stream: &mut OctetStream,
         interfaces: &mut Vec<Interface>,
-    ) -> Result<Option<Record>, String> {
+        record: &mut Record,
+    ) -> Result<Found, String> {
         match kind {
             SECTION_HEADER => self.section(stream)?,
             INTERFACE_DESCRIPTION => {
@@ -181,15 +188,17 @@ impl PcapngReader {
                 self.names.add(block, self.big_endian);
                 stream.step(octets);
             }
-            SIMPLE_PACKET => return self.simple_packet(claimed, stream).map(Some),
+            SIMPLE_PACKET => {
+                self.simple_packet(claimed, stream, record)?;
+                return Ok(Found::Frame);
+            }
             OBSOLETE_PACKET => {
                 let octets = self.whole_block(claimed, 32, stream)?;
-                let fields = stream.window();
+                let fields = stream.window().first_chunk::<PACKET_HEADER>().copied().unwrap_or([0; PACKET_HEADER]);
                 let pair = fields.get(8..).and_then(|rest| rest.first_chunk::<2>()).copied().unwrap_or_default();
                 let interface = if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
-                let (high, low) = (self.word(fields, 12), self.word(fields, 16));
-                let (captured, wire_length) = (self.word(fields, 20), self.word(fields, 24));
-                return self.packet(stream, octets, u32::from(interface), (high, low), captured, wire_length).map(Some);
+                self.packet(stream, octets, &fields, u32::from(interface), record)?;
+                return Ok(Found::Frame);
             }
             other => {
                 self.step_over(claimed, stream)?;
@@ -198,10 +207,10 @@ impl PcapngReader {
                 }
             }
         }
-        Ok(None)
+        Ok(Found::NoFrame)
     }
 
-    fn simple_packet(&mut self, claimed: u32, stream: &mut OctetStream) -> Result<Record, String> {
+    fn simple_packet(&mut self, claimed: u32, stream: &mut OctetStream, record: &mut Record) -> Result<(), String> {
         let octets = self.whole_block(claimed, 16, stream)?;
         let Some(of) = self.interfaces.first() else {
             return Err(unknown_interface(stream.offset(), 0, 0));
@@ -210,7 +219,7 @@ impl PcapngReader {
         let limit = if of.snap_length == 0 { u32::MAX } else { of.snap_length };
         let room = octets.saturating_sub(SIMPLE_HEADER + 4);
         let (index, link_type, fcs_octets) = (of.index, of.link_type, of.fcs_octets);
-        Ok(Record {
+        *record = Record {
             at: stream.step(octets).saturating_add(SIMPLE_HEADER),
             captured: room.min(wire_length.min(limit) as usize),
             wire_length,
@@ -219,7 +228,8 @@ impl PcapngReader {
             link_type,
             fcs_octets,
             unread_before: std::mem::take(&mut self.unread),
-        })
+        };
+        Ok(())
     }
 
     /// A section header: byte order anew, interfaces anew.
@@ -261,7 +271,7 @@ impl PcapngReader {
             return Err(cut_block(stream, claimed));
         }
         let repeated = self.word(stream.window(), octets.saturating_sub(4));
-        if repeated == claimed { Ok(octets) } else { self.length_differs(stream.offset(), claimed, repeated).map(|()| octets) }
+        if repeated == claimed { Ok(octets) } else { compare_lengths(stream.offset(), claimed, repeated).map(|()| octets) }
     }
 
     /// Steps over a block without keeping it.
@@ -276,17 +286,9 @@ impl PcapngReader {
             let left = there.saturating_add(stream.window().len() as u64);
             return Err(format!("block at octet {offset} claims {claimed} octets, the file has {left} left"));
         };
-        self.length_differs(offset, claimed, repeated)?;
+        compare_lengths(offset, claimed, repeated)?;
         stream.step(4);
         Ok(())
-    }
-
-    fn length_differs(&self, offset: u64, claimed: u32, repeated: u32) -> Result<(), String> {
-        let rounded = u64::from(repeated).next_multiple_of(4);
-        if rounded == u64::from(claimed).next_multiple_of(4) {
-            return Ok(());
-        }
-        Err(format!("block at octet {offset} claims {claimed} octets at its begin and {repeated} at its end"))
     }
 
     fn apply_early_drops(&mut self, position: usize, interfaces: &mut [Interface]) {
@@ -310,6 +312,14 @@ impl PcapngReader {
         let word = octets.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
         if self.big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
     }
+}
+
+/// Compares the two lengths of a block, rounded up as Wireshark does.
+fn compare_lengths(offset: u64, claimed: u32, repeated: u32) -> Result<(), String> {
+    if u64::from(repeated).next_multiple_of(4) == u64::from(claimed).next_multiple_of(4) {
+        return Ok(());
+    }
+    Err(format!("block at octet {offset} claims {claimed} octets at its begin and {repeated} at its end"))
 }
 
 #[cold]

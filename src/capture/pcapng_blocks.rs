@@ -60,7 +60,8 @@ impl Clock {
         } else if exponent <= 9 {
             Unit::Nanos(10u64.pow(9u32.saturating_sub(u32::from(exponent))))
         } else {
-            Unit::PerNano(10u64.checked_pow(u32::from(exponent).saturating_sub(9)).unwrap_or(u64::MAX))
+            // A second of more than 2^64 ticks: every count is within the first nanosecond; 0 says so.
+            Unit::PerNano(10u64.checked_pow(u32::from(exponent).saturating_sub(9)).unwrap_or(0))
         };
         Self { unit, offset_nanos: offset_seconds.saturating_mul(NANOS_PER_SECOND) }
     }
