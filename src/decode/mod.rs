@@ -8,11 +8,11 @@ use crate::decode::fragments::Fragments;
 use crate::decode::link::LinkReader;
 use crate::decode::stacks::{Stacks, SubInterfaces};
 use crate::decode::view::View;
-use crate::decode::walk::{Arrived, End, Next, Walk, fold32, mix};
-use crate::endpoint::Endpoint;
+use crate::decode::tcp::Tcp;
+use crate::decode::walk::{Arrived, End, Ip, Next, Walk, fold32, mix};
 use crate::frame::Frame;
 use crate::options::Separate;
-use crate::segment::{IcmpQuote, Segment, Vantage};
+use crate::segment::{IcmpQuote, LinkAddress, Segment, Vantage};
 use crate::time::Timestamp;
 
 mod fragments;
@@ -84,9 +84,25 @@ impl Decoder {
             *link = (frame.link_type.0, link::reader(frame.link_type.0));
         }
         let Some(reader) = link.1 else { return Decoded::Skipped("link type not read") };
+        let is_ethernet = reader.numbers == [1];
+        if is_ethernet
+            && options.separate == Separate::default()
+            && let Some(plain) = Plain::of(frame.captured)
+            && let Ok(tcp) = tcp::read(plain.tcp)
+        {
+            let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *plain.ethernet;
+            let vantage = Vantage {
+                interface: frame.interface.min(0xffff),
+                stack: stacks.plain(reader.name),
+                link_source: Some(LinkAddress(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))),
+                link_destination: Some(LinkAddress(u64::from_be_bytes([0, 0, d0, d1, d2, d3, d4, d5]))),
+                outer: 0,
+            };
+            return Decoded::Segment(segment(frame, time, 0, Ip::V4(plain.ip, None), tcp, vantage));
+        }
         let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
         let mut walk = Walk::default();
-        let arrived = if reader.numbers == [1] {
+        let arrived = if is_ethernet {
             walk.run(Next::Ethernet, view)
         } else {
             (reader.read)(frame.link_type.0, view, &mut walk).and_then(|(next, view)| walk.run(next, view))
@@ -108,44 +124,20 @@ impl Decoder {
                     Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
                     Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
                 };
-                Decoded::Segment(Segment {
-                    frame: frame.id,
-                    time,
-                    time_unknown: frame.time.is_none(),
-                    src: Endpoint::new(ip.src, tcp.source_port),
-                    dst: Endpoint::new(ip.dst, tcp.destination_port),
-                    tenant,
-                    seq: tcp.seq,
-                    ack: tcp.ack,
-                    flags: tcp.flags,
-                    window: tcp.window,
-                    options: tcp.options,
-                    payload_length: tcp.payload_length,
-                    ttl: ip.ttl,
-                    ip_id: ip.id,
-                    vantage: Vantage {
-                        interface,
-                        stack: stacks.number(reader.name, &walk.layers),
-                        link_source: walk.link_source,
-                        link_destination: walk.link_destination,
-                        outer: walk.outer,
-                    },
-                    head: tcp.head,
-                    tail: tcp.tail,
-                })
+                let vantage = Vantage {
+                    interface,
+                    stack: stacks.number(reader.name, &walk.layers),
+                    link_source: walk.link_source,
+                    link_destination: walk.link_destination,
+                    outer: walk.outer,
+                };
+                Decoded::Segment(segment(frame, time, tenant, ip, tcp, vantage))
             }
             Arrived::Quote(quote) => {
                 let Some(ip) = walk.ip else { return Decoded::Malformed("icmp: no ip header") };
-                Decoded::IcmpQuote(IcmpQuote {
-                    frame: frame.id,
-                    time,
-                    from: ip.src,
-                    error: quote.error,
-                    src: quote.src,
-                    dst: quote.dst,
-                    tenant,
-                    seq: quote.seq,
-                })
+                let (src, dst) = quote.endpoints();
+                let (from, _) = ip.addresses();
+                Decoded::IcmpQuote(IcmpQuote { frame: frame.id, time, from, error: quote.error, src, dst, tenant, seq: quote.seq() })
             }
             Arrived::Fragment(..) => Decoded::Skipped("ip fragment"),
         }
@@ -195,36 +187,89 @@ impl Decoder {
     }
 }
 
+/// An Ethernet frame with an IPv4 packet without options that is no fragment and carries TCP: what nearly every frame is.
+struct Plain<'a> {
+    ethernet: &'a [u8; 14],
+    ip: &'a [u8; 20],
+    tcp: View<'a>,
+}
+
+impl<'a> Plain<'a> {
+    /// Recognises such a frame; everything else takes the walk, which gives the same result for these.
+    #[inline]
+    fn of(captured: &'a [u8]) -> Option<Self> {
+        let (ethernet, packet) = captured.split_first_chunk::<14>()?;
+        let (ip, segment) = packet.split_first_chunk::<20>()?;
+        let [d0, .., 0x08, 0x00] = *ethernet else { return None };
+        let [0x45, _, t0, t1, _, _, fragment, offset, _, 6, ..] = *ip else { return None };
+        let length = u32::from(u16::from_be_bytes([t0, t1])).checked_sub(20)?;
+        let is_group_address = d0 & 1 != 0; // Cisco's Inter-Switch Link has one
+        if is_group_address || fragment & 0x3f != 0 || offset != 0 {
+            return None;
+        }
+        Some(Self { ethernet, ip, tcp: View { octets: segment.get(..length as usize).unwrap_or(segment), wire: length } })
+    }
+}
+
+/// Puts a segment together.
+#[inline]
+fn segment<'a>(frame: &Frame<'_>, time: Timestamp, tenant: u32, ip: Ip<'_>, tcp: Tcp<'a>, vantage: Vantage) -> Segment<'a> {
+    let (source_port, destination_port) = tcp.ports();
+    let (src, dst) = ip.endpoints(source_port, destination_port);
+    Segment {
+        frame: frame.id,
+        time,
+        time_unknown: frame.time.is_none(),
+        src,
+        dst,
+        tenant,
+        seq: tcp.seq(),
+        ack: tcp.ack(),
+        flags: tcp.flags(),
+        window: tcp.window(),
+        options: tcp.options(),
+        payload_length: tcp.payload_length(),
+        ttl: ip.ttl(),
+        ip_id: ip.id(),
+        vantage,
+        head: tcp.head(),
+        tail: tcp.tail(),
+    }
+}
+
 /// Puts a fragment into the pool and walks on inside the datagram that it completes, twice if a tunnel was itself in fragments.
 fn complete<'a>(
     arrived: Arrived<'a>,
-    walk: &mut Walk,
+    walk: &mut Walk<'a>,
     fragments: &mut Fragments,
     assembled: &'a mut [Vec<u8>; 2],
     time: Timestamp,
 ) -> Result<Arrived<'a>, End> {
     let [outer, inner] = assembled;
-    let arrived = match arrived {
-        Arrived::Fragment(header, view) => {
-            let datagram = fragments.add(&header, view.octets, time).ok_or(End::Skipped("ip fragment"))?;
-            *outer = datagram.octets;
-            walk.run(Next::Protocol(datagram.protocol), View::whole(outer))?
-        }
-        arrived => return Ok(arrived),
-    };
-    match arrived {
-        Arrived::Fragment(header, view) => {
-            let datagram = fragments.add(&header, view.octets, time).ok_or(End::Skipped("ip fragment"))?;
-            *inner = datagram.octets;
-            walk.run(Next::Protocol(datagram.protocol), View::whole(inner))
-        }
-        arrived => Ok(arrived),
-    }
+    let Arrived::Fragment(view) = arrived else { return Ok(arrived) };
+    let arrived = reassemble(view, walk, fragments, outer, time)?;
+    let Arrived::Fragment(view) = arrived else { return Ok(arrived) };
+    reassemble(view, walk, fragments, inner, time)
+}
+
+/// Walks on inside the datagram that the fragment at `view` completes.
+fn reassemble<'a>(
+    view: View<'_>,
+    walk: &mut Walk<'a>,
+    fragments: &mut Fragments,
+    assembled: &'a mut Vec<u8>,
+    time: Timestamp,
+) -> Result<Arrived<'a>, End> {
+    let missing = End::Skipped("ip fragment");
+    let header = walk.fragment.take().ok_or(missing)?;
+    let datagram = fragments.add(&header, view.octets, time).ok_or(missing)?;
+    *assembled = datagram.octets;
+    walk.run(Next::Protocol(datagram.protocol), View::whole(assembled))
 }
 
 /// What separates overlapping tenants: 0, or a hash of what the user asked for. Both directions of a connection cross the same VLANs,
 /// networks and interfaces, so nothing in it depends on the direction.
-fn tenant(separate: Separate, walk: &Walk, interface: u32) -> u32 {
+fn tenant(separate: Separate, walk: &Walk<'_>, interface: u32) -> u32 {
     if separate == Separate::default() {
         return 0;
     }
