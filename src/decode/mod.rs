@@ -6,13 +6,14 @@
 use crate::capture::Interface;
 use crate::decode::fragments::Fragments;
 use crate::decode::link::LinkReader;
+use crate::decode::plain::Plain;
 use crate::decode::stacks::{Stacks, SubInterfaces};
 use crate::decode::view::View;
 use crate::decode::tcp::Tcp;
 use crate::decode::walk::{Arrived, End, Ip, Next, Walk, fold32, mix};
 use crate::frame::Frame;
 use crate::options::Separate;
-use crate::segment::{IcmpQuote, LinkAddress, Segment, Vantage};
+use crate::segment::{IcmpQuote, Segment, Vantage};
 use crate::time::Timestamp;
 
 mod fragments;
@@ -20,6 +21,7 @@ mod icmp;
 mod ip4;
 mod ip6;
 mod link;
+mod plain;
 mod protocol;
 mod stacks;
 mod tcp;
@@ -84,37 +86,31 @@ impl Decoder {
             *link = (frame.link_type.0, link::reader(frame.link_type.0));
         }
         let Some(reader) = link.1 else { return Decoded::Skipped("link type not read") };
-        let is_ethernet = reader.numbers == [1];
-        if is_ethernet
-            && options.separate == Separate::default()
-            && let Some(plain) = Plain::of(frame.captured)
+        if options.separate == Separate::default()
+            && let Some(plain) = Plain::of(frame.link_type.0, frame.captured)
             && let Ok(tcp) = tcp::read(plain.tcp)
         {
-            let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *plain.ethernet;
             let vantage = Vantage {
-                interface: frame.interface.min(0xffff),
+                interface: vantage_interface(sub_interfaces.number(plain.sub_interface), frame.interface),
                 stack: stacks.plain(reader.name),
-                link_source: Some(LinkAddress(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))),
-                link_destination: Some(LinkAddress(u64::from_be_bytes([0, 0, d0, d1, d2, d3, d4, d5]))),
+                link_source: plain.link_source,
+                link_destination: plain.link_destination,
                 outer: 0,
             };
-            return Decoded::Segment(segment(frame, time, 0, Ip::V4(plain.ip, None), tcp, vantage));
+            return Decoded::Segment(segment(frame, time, 0, plain.ip, tcp, vantage));
         }
         let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
         let mut walk = Walk::default();
-        let arrived = if is_ethernet {
-            walk.run(Next::Ethernet, view)
-        } else {
-            (reader.read)(frame.link_type.0, view, &mut walk).and_then(|(next, view)| walk.run(next, view))
+        let arrived = match arrive(reader, frame.link_type.0, view, &mut walk) {
+            Ok(Arrived::Fragment(view)) => complete(view, &mut walk, fragments, assembled, time),
+            arrived => arrived,
         };
-        let arrived = arrived.and_then(|arrived| complete(arrived, &mut walk, fragments, assembled, time));
         let arrived = match arrived {
             Ok(arrived) => arrived,
             Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
             Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
         };
-        let sub_interface = sub_interfaces.number(walk.sub_interface);
-        let interface = (u32::from(sub_interface) << 16) | frame.interface.min(0xffff);
+        let interface = vantage_interface(sub_interfaces.number(walk.sub_interface), frame.interface);
         let tenant = tenant(options.separate, &walk, interface);
         match arrived {
             Arrived::Tcp(view) => {
@@ -187,28 +183,10 @@ impl Decoder {
     }
 }
 
-/// An Ethernet frame with an IPv4 packet without options that is no fragment and carries TCP: what nearly every frame is.
-struct Plain<'a> {
-    ethernet: &'a [u8; 14],
-    ip: &'a [u8; 20],
-    tcp: View<'a>,
-}
-
-impl<'a> Plain<'a> {
-    /// Recognises such a frame; everything else takes the walk, which gives the same result for these.
-    #[inline]
-    fn of(captured: &'a [u8]) -> Option<Self> {
-        let (ethernet, packet) = captured.split_first_chunk::<14>()?;
-        let (ip, segment) = packet.split_first_chunk::<20>()?;
-        let [d0, .., 0x08, 0x00] = *ethernet else { return None };
-        let [0x45, _, t0, t1, _, _, fragment, offset, _, 6, ..] = *ip else { return None };
-        let length = u32::from(u16::from_be_bytes([t0, t1])).checked_sub(20)?;
-        let is_group_address = d0 & 1 != 0; // Cisco's Inter-Switch Link has one
-        if is_group_address || fragment & 0x3f != 0 || offset != 0 {
-            return None;
-        }
-        Some(Self { ethernet, ip, tcp: View { octets: segment.get(..length as usize).unwrap_or(segment), wire: length } })
-    }
+/// The kernel's interface above the capture interface.
+#[inline]
+fn vantage_interface(sub_interface: u16, interface: u32) -> u32 {
+    (u32::from(sub_interface) << 16) | interface.min(0xffff)
 }
 
 /// Puts a segment together.
@@ -237,16 +215,23 @@ fn segment<'a>(frame: &Frame<'_>, time: Timestamp, tenant: u32, ip: Ip<'_>, tcp:
     }
 }
 
+/// Walks from the link header inwards.
+#[inline]
+fn arrive<'a>(reader: &LinkReader, number: u16, view: View<'a>, walk: &mut Walk<'a>) -> Result<Arrived<'a>, End> {
+    let (next, view) = (reader.read)(number, view, walk)?;
+    walk.run(next, view)
+}
+
 /// Puts a fragment into the pool and walks on inside the datagram that it completes, twice if a tunnel was itself in fragments.
+#[cold]
 fn complete<'a>(
-    arrived: Arrived<'a>,
+    view: View<'a>,
     walk: &mut Walk<'a>,
     fragments: &mut Fragments,
     assembled: &'a mut [Vec<u8>; 2],
     time: Timestamp,
 ) -> Result<Arrived<'a>, End> {
     let [outer, inner] = assembled;
-    let Arrived::Fragment(view) = arrived else { return Ok(arrived) };
     let arrived = reassemble(view, walk, fragments, outer, time)?;
     let Arrived::Fragment(view) = arrived else { return Ok(arrived) };
     reassemble(view, walk, fragments, inner, time)

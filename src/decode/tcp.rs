@@ -125,21 +125,23 @@ impl<'a> Tcp<'a> {
 fn options(segment: &[u8], header_length: usize) -> TcpOptions {
     let octets = u8::try_from(header_length.saturating_sub(HEADER)).unwrap_or(u8::MAX);
     let captured = segment.get(HEADER..header_length.min(segment.len())).unwrap_or_default();
-    let mut options = TcpOptions { octets, cut: captured.len() < usize::from(octets), ..TcpOptions::default() };
     // RFC 7323 appendix A: nearly every segment of a connection with timestamps has exactly these twelve octets
-    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *captured {
-        options.timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-        return options;
+    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *captured
+        && octets == 12
+    {
+        let timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+        return TcpOptions { timestamp, octets, ..TcpOptions::default() };
     }
-    walk_options(captured, &mut options);
-    options
+    walk_options(captured, octets)
 }
 
 /// Reads the options one by one; a length that lies ends the reading.
-fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
+fn walk_options(captured: &[u8], octets: u8) -> TcpOptions {
+    let mut options = TcpOptions { octets, cut: captured.len() < usize::from(octets), ..TcpOptions::default() };
+    let mut rest = captured;
     while let Some((&kind, after_kind)) = rest.split_first() {
         match kind {
-            0 => return,
+            0 => break,
             1 => {
                 rest = after_kind;
                 continue;
@@ -148,10 +150,8 @@ fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
         }
         let length = after_kind.first().map_or(0, |length| usize::from(*length));
         let (Some(body), Some(after)) = (rest.get(2..length), rest.get(length..)) else {
-            if kind == 34 {
-                options.fast_open = true;
-            }
-            return;
+            options.fast_open |= kind == 34 && options.cut;
+            break;
         };
         match (kind, body) {
             (2, &[a, b]) => options.mss = Some(u16::from_be_bytes([a, b])),
@@ -168,6 +168,7 @@ fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
         }
         rest = after;
     }
+    options
 }
 
 #[cfg(test)]
