@@ -3,7 +3,7 @@
 //! A quoted segment was not on the wire here: it becomes an [`IcmpQuote`](crate::segment::IcmpQuote), never a segment.
 
 use crate::decode::view::View;
-use crate::decode::walk::End;
+use crate::decode::walk::{End, Ip};
 use crate::endpoint::Endpoint;
 use crate::segment::IcmpError;
 use crate::seq::SeqNumber;
@@ -12,20 +12,32 @@ use crate::seq::SeqNumber;
 const MAX_EXTENSIONS: usize = 8;
 
 /// The quoted segment as far as eight octets of TCP header tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quote {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quote<'a> {
     /// What the error says.
     pub error: IcmpError,
-    /// Sender of the quoted segment.
-    pub src: Endpoint,
-    /// Receiver of the quoted segment.
-    pub dst: Endpoint,
+    /// The IP header of the quoted segment.
+    pub ip: Ip<'a>,
+    /// Its ports and sequence number.
+    pub tcp: &'a [u8; 8],
+}
+
+impl Quote<'_> {
+    /// Sender and receiver of the quoted segment.
+    pub fn endpoints(&self) -> (Endpoint, Endpoint) {
+        let [s0, s1, d0, d1, ..] = *self.tcp;
+        self.ip.endpoints(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
+    }
+
     /// Sequence number of the quoted segment.
-    pub seq: SeqNumber,
+    pub fn seq(&self) -> SeqNumber {
+        let [.., a, b, c, d] = *self.tcp;
+        SeqNumber(u32::from_be_bytes([a, b, c, d]))
+    }
 }
 
 /// Reads an ICMP message.
-pub(crate) fn quote4(view: View<'_>) -> Result<Quote, End> {
+pub(crate) fn quote4(view: View<'_>) -> Result<Quote<'_>, End> {
     let (Some(kind), Some(code)) = (view.u8(0), view.u8(1)) else { return Err(End::Malformed("icmp: header cut short")) };
     let error = match (kind, code) {
         (3, 4) => IcmpError::PacketTooBig(u32::from(view.be16(6).unwrap_or(0))),
@@ -38,7 +50,7 @@ pub(crate) fn quote4(view: View<'_>) -> Result<Quote, End> {
 }
 
 /// Reads an ICMPv6 message.
-pub(crate) fn quote6(view: View<'_>) -> Result<Quote, End> {
+pub(crate) fn quote6(view: View<'_>) -> Result<Quote<'_>, End> {
     let (Some(kind), Some(code)) = (view.u8(0), view.u8(1)) else { return Err(End::Malformed("icmpv6: header cut short")) };
     let error = match kind {
         1 => IcmpError::Unreachable(code),
@@ -52,7 +64,7 @@ pub(crate) fn quote6(view: View<'_>) -> Result<Quote, End> {
 }
 
 /// The quoted segment, if it is TCP and its ports and sequence number were quoted and captured.
-fn quoted(message: View<'_>, error: IcmpError) -> Option<Quote> {
+fn quoted(message: View<'_>, error: IcmpError) -> Option<Quote<'_>> {
     let packet = message.skip(8)?;
     let first = packet.u8(0)?;
     match first >> 4 {
@@ -62,15 +74,10 @@ fn quoted(message: View<'_>, error: IcmpError) -> Option<Quote> {
             if packet.u8(9)? != 6 || !is_first_fragment || header_length < 20 {
                 return None;
             }
-            let tcp = packet.skip(header_length)?;
-            let (src, dst) = (Endpoint::v4(packet.array(12)?, tcp.be16(0)?), Endpoint::v4(packet.array(16)?, tcp.be16(2)?));
-            Some(Quote { error, src, dst, seq: SeqNumber(tcp.be32(4)?) })
+            let tcp = packet.skip(header_length)?.octets.first_chunk()?;
+            Some(Quote { error, ip: Ip::V4(packet.octets.first_chunk()?, None), tcp })
         }
-        6 => {
-            let tcp = quoted_tcp6(packet)?;
-            let (src, dst) = (Endpoint::v6(packet.array(8)?, tcp.be16(0)?), Endpoint::v6(packet.array(24)?, tcp.be16(2)?));
-            Some(Quote { error, src, dst, seq: SeqNumber(tcp.be32(4)?) })
-        }
+        6 => Some(Quote { error, ip: Ip::V6(packet.octets.first_chunk()?), tcp: quoted_tcp6(packet)?.octets.first_chunk()? }),
         _ => None,
     }
 }

@@ -1,7 +1,5 @@
 //! The IPv6 header and its extension headers (RFC 8200).
 
-use std::net::IpAddr;
-
 use etherparse::Ipv6HeaderSlice;
 
 use crate::decode::fragments::{DatagramKey, FragmentHeader};
@@ -12,7 +10,7 @@ use crate::decode::walk::{End, Ip, Next, Read, Walk};
 const JUMBO_OPTION: u8 = 0xc2;
 
 /// Reads an IPv6 header and narrows the view to the packet.
-pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk) -> Read<'a> {
+pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk<'a>) -> Read<'a> {
     let Ok(header) = Ipv6HeaderSlice::from_slice(view.octets) else {
         return Err(End::Malformed(match view.u8(0) {
             Some(first) if first >> 4 != 6 => "ipv6: version is not 6",
@@ -29,9 +27,7 @@ pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk) -> Read<'a> {
     if walk.ip.is_some() {
         walk.leave_ip()?;
     }
-    let src = IpAddr::from(header.source());
-    let dst = IpAddr::from(header.destination());
-    walk.ip = Some(Ip { src, dst, ttl: header.hop_limit(), id: None });
+    walk.ip = Some(Ip::V6(view.octets.first_chunk().ok_or(End::Malformed("ipv6: header cut short"))?));
     Ok((Next::Protocol(next), payload))
 }
 
@@ -57,7 +53,7 @@ pub(crate) fn authentication(view: View<'_>) -> Read<'_> {
 }
 
 /// Reads a fragment header (RFC 8200 section 4.5). An atomic fragment (RFC 6946) is the whole packet.
-pub(crate) fn fragment<'a>(view: View<'a>, walk: &mut Walk) -> Read<'a> {
+pub(crate) fn fragment<'a>(view: View<'a>, walk: &mut Walk<'a>) -> Read<'a> {
     let cut = End::Malformed("ipv6: fragment header cut short");
     let protocol = view.u8(0).ok_or(cut)?;
     let place = view.be16(2).ok_or(cut)?;
@@ -68,7 +64,8 @@ pub(crate) fn fragment<'a>(view: View<'a>, walk: &mut Walk) -> Read<'a> {
         return Ok((Next::Protocol(protocol), payload));
     }
     let Some(ip) = walk.ip.filter(|_| !payload.is_cut()) else { return Err(End::Skipped("ip fragment")) };
-    let key = DatagramKey { src: ip.src, dst: ip.dst, identification, protocol: 44 };
+    let (src, dst) = ip.addresses();
+    let key = DatagramKey { src, dst, identification, protocol: 44 };
     walk.fragment = Some(FragmentHeader { key, offset, more, protocol });
     Ok((Next::Fragment, payload))
 }

@@ -6,10 +6,11 @@
 use crate::capture::Interface;
 use crate::decode::fragments::Fragments;
 use crate::decode::link::LinkReader;
+use crate::decode::plain::Plain;
 use crate::decode::stacks::{Stacks, SubInterfaces};
 use crate::decode::view::View;
-use crate::decode::walk::{Arrived, End, Next, Walk, fold32, mix};
-use crate::endpoint::Endpoint;
+use crate::decode::tcp::Tcp;
+use crate::decode::walk::{Arrived, End, Ip, Next, Walk, fold32, mix};
 use crate::frame::Frame;
 use crate::options::Separate;
 use crate::segment::{IcmpQuote, Segment, Vantage};
@@ -20,6 +21,7 @@ mod icmp;
 mod ip4;
 mod ip6;
 mod link;
+mod plain;
 mod protocol;
 mod stacks;
 mod tcp;
@@ -84,21 +86,31 @@ impl Decoder {
             *link = (frame.link_type.0, link::reader(frame.link_type.0));
         }
         let Some(reader) = link.1 else { return Decoded::Skipped("link type not read") };
+        if options.separate == Separate::default()
+            && let Some(plain) = Plain::of(frame.link_type.0, frame.captured)
+            && let Ok(tcp) = tcp::read(plain.tcp)
+        {
+            let vantage = Vantage {
+                interface: vantage_interface(sub_interfaces.number(plain.sub_interface), frame.interface),
+                stack: stacks.plain(reader.name),
+                link_source: plain.link_source,
+                link_destination: plain.link_destination,
+                outer: 0,
+            };
+            return Decoded::Segment(segment(frame, time, 0, plain.ip, tcp, vantage));
+        }
         let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
         let mut walk = Walk::default();
-        let arrived = if reader.numbers == [1] {
-            walk.run(Next::Ethernet, view)
-        } else {
-            (reader.read)(frame.link_type.0, view, &mut walk).and_then(|(next, view)| walk.run(next, view))
+        let arrived = match arrive(reader, frame.link_type.0, view, &mut walk) {
+            Ok(Arrived::Fragment(view)) => complete(view, &mut walk, fragments, assembled, time),
+            arrived => arrived,
         };
-        let arrived = arrived.and_then(|arrived| complete(arrived, &mut walk, fragments, assembled, time));
         let arrived = match arrived {
             Ok(arrived) => arrived,
             Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
             Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
         };
-        let sub_interface = sub_interfaces.number(walk.sub_interface);
-        let interface = (u32::from(sub_interface) << 16) | frame.interface.min(0xffff);
+        let interface = vantage_interface(sub_interfaces.number(walk.sub_interface), frame.interface);
         let tenant = tenant(options.separate, &walk, interface);
         match arrived {
             Arrived::Tcp(view) => {
@@ -108,44 +120,20 @@ impl Decoder {
                     Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
                     Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
                 };
-                Decoded::Segment(Segment {
-                    frame: frame.id,
-                    time,
-                    time_unknown: frame.time.is_none(),
-                    src: Endpoint::new(ip.src, tcp.source_port),
-                    dst: Endpoint::new(ip.dst, tcp.destination_port),
-                    tenant,
-                    seq: tcp.seq,
-                    ack: tcp.ack,
-                    flags: tcp.flags,
-                    window: tcp.window,
-                    options: tcp.options,
-                    payload_length: tcp.payload_length,
-                    ttl: ip.ttl,
-                    ip_id: ip.id,
-                    vantage: Vantage {
-                        interface,
-                        stack: stacks.number(reader.name, &walk.layers),
-                        link_source: walk.link_source,
-                        link_destination: walk.link_destination,
-                        outer: walk.outer,
-                    },
-                    head: tcp.head,
-                    tail: tcp.tail,
-                })
+                let vantage = Vantage {
+                    interface,
+                    stack: stacks.number(reader.name, &walk.layers),
+                    link_source: walk.link_source,
+                    link_destination: walk.link_destination,
+                    outer: walk.outer,
+                };
+                Decoded::Segment(segment(frame, time, tenant, ip, tcp, vantage))
             }
             Arrived::Quote(quote) => {
                 let Some(ip) = walk.ip else { return Decoded::Malformed("icmp: no ip header") };
-                Decoded::IcmpQuote(IcmpQuote {
-                    frame: frame.id,
-                    time,
-                    from: ip.src,
-                    error: quote.error,
-                    src: quote.src,
-                    dst: quote.dst,
-                    tenant,
-                    seq: quote.seq,
-                })
+                let (src, dst) = quote.endpoints();
+                let (from, _) = ip.addresses();
+                Decoded::IcmpQuote(IcmpQuote { frame: frame.id, time, from, error: quote.error, src, dst, tenant, seq: quote.seq() })
             }
             Arrived::Fragment(..) => Decoded::Skipped("ip fragment"),
         }
@@ -195,36 +183,78 @@ impl Decoder {
     }
 }
 
+/// The kernel's interface above the capture interface.
+#[inline]
+fn vantage_interface(sub_interface: u16, interface: u32) -> u32 {
+    (u32::from(sub_interface) << 16) | interface.min(0xffff)
+}
+
+/// Puts a segment together.
+#[inline]
+fn segment<'a>(frame: &Frame<'_>, time: Timestamp, tenant: u32, ip: Ip<'_>, tcp: Tcp<'a>, vantage: Vantage) -> Segment<'a> {
+    let (source_port, destination_port) = tcp.ports();
+    let (src, dst) = ip.endpoints(source_port, destination_port);
+    Segment {
+        frame: frame.id,
+        time,
+        time_unknown: frame.time.is_none(),
+        src,
+        dst,
+        tenant,
+        seq: tcp.seq(),
+        ack: tcp.ack(),
+        flags: tcp.flags(),
+        window: tcp.window(),
+        options: tcp.options(),
+        payload_length: tcp.payload_length(),
+        ttl: ip.ttl(),
+        ip_id: ip.id(),
+        vantage,
+        head: tcp.head(),
+        tail: tcp.tail(),
+    }
+}
+
+/// Walks from the link header inwards.
+#[inline]
+fn arrive<'a>(reader: &LinkReader, number: u16, view: View<'a>, walk: &mut Walk<'a>) -> Result<Arrived<'a>, End> {
+    let (next, view) = (reader.read)(number, view, walk)?;
+    walk.run(next, view)
+}
+
 /// Puts a fragment into the pool and walks on inside the datagram that it completes, twice if a tunnel was itself in fragments.
+#[cold]
 fn complete<'a>(
-    arrived: Arrived<'a>,
-    walk: &mut Walk,
+    view: View<'a>,
+    walk: &mut Walk<'a>,
     fragments: &mut Fragments,
     assembled: &'a mut [Vec<u8>; 2],
     time: Timestamp,
 ) -> Result<Arrived<'a>, End> {
     let [outer, inner] = assembled;
-    let arrived = match arrived {
-        Arrived::Fragment(header, view) => {
-            let datagram = fragments.add(&header, view.octets, time).ok_or(End::Skipped("ip fragment"))?;
-            *outer = datagram.octets;
-            walk.run(Next::Protocol(datagram.protocol), View::whole(outer))?
-        }
-        arrived => return Ok(arrived),
-    };
-    match arrived {
-        Arrived::Fragment(header, view) => {
-            let datagram = fragments.add(&header, view.octets, time).ok_or(End::Skipped("ip fragment"))?;
-            *inner = datagram.octets;
-            walk.run(Next::Protocol(datagram.protocol), View::whole(inner))
-        }
-        arrived => Ok(arrived),
-    }
+    let arrived = reassemble(view, walk, fragments, outer, time)?;
+    let Arrived::Fragment(view) = arrived else { return Ok(arrived) };
+    reassemble(view, walk, fragments, inner, time)
+}
+
+/// Walks on inside the datagram that the fragment at `view` completes.
+fn reassemble<'a>(
+    view: View<'_>,
+    walk: &mut Walk<'a>,
+    fragments: &mut Fragments,
+    assembled: &'a mut Vec<u8>,
+    time: Timestamp,
+) -> Result<Arrived<'a>, End> {
+    let missing = End::Skipped("ip fragment");
+    let header = walk.fragment.take().ok_or(missing)?;
+    let datagram = fragments.add(&header, view.octets, time).ok_or(missing)?;
+    *assembled = datagram.octets;
+    walk.run(Next::Protocol(datagram.protocol), View::whole(assembled))
 }
 
 /// What separates overlapping tenants: 0, or a hash of what the user asked for. Both directions of a connection cross the same VLANs,
 /// networks and interfaces, so nothing in it depends on the direction.
-fn tenant(separate: Separate, walk: &Walk, interface: u32) -> u32 {
+fn tenant(separate: Separate, walk: &Walk<'_>, interface: u32) -> u32 {
     if separate == Separate::default() {
         return 0;
     }

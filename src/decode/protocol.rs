@@ -6,8 +6,8 @@ use crate::decode::walk::{End, Next, Read, Walk};
 use crate::decode::{ip6, tunnel};
 
 /// Reads the payload of an IP packet, or of an extension header, that is announced as `number`.
-pub(crate) fn read<'a>(number: u8, view: View<'a>, walk: &mut Walk) -> Read<'a> {
-    let is_ipv6 = walk.ip.is_some_and(|ip| ip.src.is_ipv6());
+pub(crate) fn read<'a>(number: u8, view: View<'a>, walk: &mut Walk<'a>) -> Read<'a> {
+    let is_ipv6 = walk.ip.is_some_and(|ip| ip.is_v6());
     match number {
         6 => Ok((Next::Tcp, view)),
         17 => tunnel::udp::read(view, walk),

@@ -23,7 +23,6 @@ pub(crate) enum Layer {
     Ipv4,
     Ipv6,
     Ieee80211,
-    Ppp,
     Pppoe,
     Mpls,
     Gre,
@@ -61,7 +60,6 @@ impl fmt::Display for Layer {
             Self::Ipv4 => f.write_str("ipv4"),
             Self::Ipv6 => f.write_str("ipv6"),
             Self::Ieee80211 => f.write_str("802.11"),
-            Self::Ppp => f.write_str("ppp"),
             Self::Pppoe => f.write_str("pppoe"),
             Self::Mpls => f.write_str("mpls"),
             Self::Gre => f.write_str("gre"),
@@ -126,14 +124,20 @@ impl Stacks {
         Self { names: vec![String::new()], numbers: HashMap::with_hasher(fixed_hasher()), last: None }
     }
 
+    /// The number of `link` without layers, which is 0.
+    #[inline]
+    pub fn plain(&mut self, link: &'static str) -> u16 {
+        if let Some(name) = self.names.first_mut().filter(|name| name.is_empty()) {
+            name.push_str(link);
+        }
+        0
+    }
+
     /// The number of the stack of `layers` on `link`: 0 without layers.
     #[inline]
     pub fn number(&mut self, link: &'static str, layers: &Layers) -> u16 {
         if layers.is_empty() {
-            if let Some(name) = self.names.first_mut().filter(|name| name.is_empty()) {
-                name.push_str(link);
-            }
-            return 0;
+            return self.plain(link);
         }
         if let Some((last_link, last_layers, number)) = &self.last
             && *last_link == link

@@ -11,57 +11,113 @@ use crate::seq::SeqNumber;
 /// Octets of a TCP header without options.
 const HEADER: usize = 20;
 
-/// The fields of a TCP header and the excerpt of its payload.
+/// A TCP header that was checked, and what the capture kept of its segment. Fields are read when they are asked for: the segment is built
+/// in its place, nothing is copied on the way.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TcpHeader<'a> {
-    pub source_port: u16,
-    pub destination_port: u16,
-    pub seq: SeqNumber,
-    pub ack: SeqNumber,
-    pub flags: Flags,
-    pub window: u16,
-    pub options: TcpOptions,
-    pub payload_length: u32,
-    pub head: &'a [u8],
-    pub tail: &'a [u8],
+pub(crate) struct Tcp<'a> {
+    header: &'a [u8; HEADER],
+    /// Header and payload.
+    segment: View<'a>,
 }
 
-/// Reads a TCP header whose packet ends where `view` ends on the wire.
+/// Checks the TCP header of a segment that ends where `view` ends on the wire.
 #[inline]
-pub(crate) fn read(view: View<'_>) -> Result<TcpHeader<'_>, End> {
+pub(crate) fn read(view: View<'_>) -> Result<Tcp<'_>, End> {
     let Some(header) = view.octets.first_chunk::<HEADER>() else {
         return Err(End::Malformed(if view.is_cut() { "tcp: header cut by the snap length" } else { "tcp: header cut short" }));
     };
-    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = *header;
-    let header_length = usize::from(offset >> 4).wrapping_mul(4);
-    if header_length < HEADER {
+    let tcp = Tcp { header, segment: view };
+    if tcp.header_length() < HEADER {
         return Err(End::Malformed("tcp: header length below 20"));
     }
-    if header_length as u64 > u64::from(view.wire) {
+    if tcp.header_length() as u64 > u64::from(view.wire) {
         return Err(End::Malformed("tcp: header length beyond the segment"));
     }
-    let payload = view.octets.get(header_length..).unwrap_or_default();
-    let payload_length = view.wire.wrapping_sub(header_length as u32);
-    let options = if header_length == HEADER { TcpOptions::default() } else { options(view.octets, header_length) };
-    let head = payload.get(..EXCERPT_HEAD).unwrap_or(payload);
-    let tail = if payload.len() > EXCERPT_HEAD && payload.len() as u64 == u64::from(payload_length) {
-        let beyond_head = payload.get(EXCERPT_HEAD..).unwrap_or_default();
-        beyond_head.get(beyond_head.len().saturating_sub(EXCERPT_TAIL)..).unwrap_or_default()
-    } else {
-        &[]
-    };
-    Ok(TcpHeader {
-        source_port: u16::from_be_bytes([s0, s1]),
-        destination_port: u16::from_be_bytes([d0, d1]),
-        seq: SeqNumber(u32::from_be_bytes([q0, q1, q2, q3])),
-        ack: SeqNumber(u32::from_be_bytes([a0, a1, a2, a3])),
-        flags: Flags(u16::from_be_bytes([offset & 1, flags])),
-        window: u16::from_be_bytes([w0, w1]),
-        options,
-        payload_length,
-        head,
-        tail,
-    })
+    Ok(tcp)
+}
+
+impl<'a> Tcp<'a> {
+    /// Octets of header with options.
+    #[inline]
+    fn header_length(&self) -> usize {
+        let [.., offset, _, _, _, _, _, _, _] = *self.header;
+        usize::from(offset >> 4).wrapping_mul(4)
+    }
+
+    /// Source and destination port.
+    #[inline]
+    pub fn ports(&self) -> (u16, u16) {
+        let [s0, s1, d0, d1, ..] = *self.header;
+        (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
+    }
+
+    /// Sequence number.
+    #[inline]
+    pub fn seq(&self) -> SeqNumber {
+        let [_, _, _, _, a, b, c, d, ..] = *self.header;
+        SeqNumber(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// Acknowledgement number.
+    #[inline]
+    pub fn ack(&self) -> SeqNumber {
+        let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = *self.header;
+        SeqNumber(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// The nine flags.
+    #[inline]
+    pub fn flags(&self) -> Flags {
+        let [.., offset, flags, _, _, _, _, _, _] = *self.header;
+        Flags(u16::from_be_bytes([offset & 1, flags]))
+    }
+
+    /// The window field.
+    #[inline]
+    pub fn window(&self) -> u16 {
+        let [.., high, low, _, _, _, _] = *self.header;
+        u16::from_be_bytes([high, low])
+    }
+
+    /// Payload octets on the wire.
+    #[inline]
+    pub fn payload_length(&self) -> u32 {
+        self.segment.wire.wrapping_sub(self.header_length() as u32)
+    }
+
+    /// The captured payload.
+    #[inline]
+    fn payload(&self) -> &'a [u8] {
+        self.segment.octets.get(self.header_length()..).unwrap_or_default()
+    }
+
+    /// The first captured payload octets.
+    #[inline]
+    pub fn head(&self) -> &'a [u8] {
+        let payload = self.payload();
+        payload.get(..EXCERPT_HEAD).unwrap_or(payload)
+    }
+
+    /// The last payload octets, if they were captured and lie beyond the head.
+    #[inline]
+    pub fn tail(&self) -> &'a [u8] {
+        let payload = self.payload();
+        match payload.get(EXCERPT_HEAD..) {
+            Some(beyond) if payload.len() as u64 == u64::from(self.payload_length()) => {
+                beyond.get(beyond.len().saturating_sub(EXCERPT_TAIL)..).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// The options, as far as they were captured.
+    #[inline]
+    pub fn options(&self) -> TcpOptions {
+        match self.header_length() {
+            HEADER => TcpOptions::default(),
+            length => options(self.segment.octets, length),
+        }
+    }
 }
 
 /// The options between the fixed header and `header_length`.
@@ -69,21 +125,23 @@ pub(crate) fn read(view: View<'_>) -> Result<TcpHeader<'_>, End> {
 fn options(segment: &[u8], header_length: usize) -> TcpOptions {
     let octets = u8::try_from(header_length.saturating_sub(HEADER)).unwrap_or(u8::MAX);
     let captured = segment.get(HEADER..header_length.min(segment.len())).unwrap_or_default();
-    let mut options = TcpOptions { octets, cut: captured.len() < usize::from(octets), ..TcpOptions::default() };
     // RFC 7323 appendix A: nearly every segment of a connection with timestamps has exactly these twelve octets
-    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *captured {
-        options.timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-        return options;
+    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *captured
+        && octets == 12
+    {
+        let timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+        return TcpOptions { timestamp, octets, ..TcpOptions::default() };
     }
-    walk_options(captured, &mut options);
-    options
+    walk_options(captured, octets)
 }
 
 /// Reads the options one by one; a length that lies ends the reading.
-fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
+fn walk_options(captured: &[u8], octets: u8) -> TcpOptions {
+    let mut options = TcpOptions { octets, cut: captured.len() < usize::from(octets), ..TcpOptions::default() };
+    let mut rest = captured;
     while let Some((&kind, after_kind)) = rest.split_first() {
         match kind {
-            0 => return,
+            0 => break,
             1 => {
                 rest = after_kind;
                 continue;
@@ -92,10 +150,8 @@ fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
         }
         let length = after_kind.first().map_or(0, |length| usize::from(*length));
         let (Some(body), Some(after)) = (rest.get(2..length), rest.get(length..)) else {
-            if kind == 34 {
-                options.fast_open = true;
-            }
-            return;
+            options.fast_open |= kind == 34 && options.cut;
+            break;
         };
         match (kind, body) {
             (2, &[a, b]) => options.mss = Some(u16::from_be_bytes([a, b])),
@@ -112,6 +168,7 @@ fn walk_options(mut rest: &[u8], options: &mut TcpOptions) {
         }
         rest = after;
     }
+    options
 }
 
 #[cfg(test)]
@@ -133,19 +190,19 @@ mod tests {
     fn header_of_a_syn_gives_its_options() {
         let syn = header(&[2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 7, 0, 0, 0, 0, 1, 3, 3, 7, 34, 2, 0, 0]);
         let tcp = read(View::whole(&syn)).unwrap();
-        assert_eq!((tcp.source_port, tcp.destination_port, tcp.seq, tcp.ack), (80, 443, SeqNumber(1), SeqNumber(2)));
-        assert_eq!((tcp.options.mss, tcp.options.window_scale, tcp.options.timestamp), (Some(1460), Some(7), Some((7, 0))));
-        assert!(tcp.options.sack_permitted && tcp.options.fast_open && !tcp.options.cut);
-        assert_eq!((tcp.options.octets, tcp.payload_length), (24, 0));
+        assert_eq!((tcp.ports(), tcp.seq(), tcp.ack()), ((80, 443), SeqNumber(1), SeqNumber(2)));
+        assert_eq!((tcp.options().mss, tcp.options().window_scale, tcp.options().timestamp), (Some(1460), Some(7), Some((7, 0))));
+        assert!(tcp.options().sack_permitted && tcp.options().fast_open && !tcp.options().cut);
+        assert_eq!((tcp.options().octets, tcp.payload_length()), (24, 0));
     }
 
     #[test]
     fn header_with_cut_options_gives_what_was_captured() {
         let full = header(&[2, 4, 5, 0xb4, 3, 3, 7, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1]);
         let tcp = read(View::new(&full[..HEADER + 9], 1500)).unwrap();
-        assert_eq!((tcp.options.mss, tcp.options.window_scale, tcp.options.timestamp), (Some(1460), Some(7), None));
-        assert!(tcp.options.cut);
-        assert_eq!((tcp.options.octets, tcp.payload_length, tcp.head), (20, 1460, &[][..]));
+        assert_eq!((tcp.options().mss, tcp.options().window_scale, tcp.options().timestamp), (Some(1460), Some(7), None));
+        assert!(tcp.options().cut);
+        assert_eq!((tcp.options().octets, tcp.payload_length(), tcp.head()), (20, 1460, &[][..]));
     }
 
     #[test]
@@ -170,7 +227,7 @@ mod tests {
         for lie in [0, 1, 41, 255] {
             let segment = header(&[3, 3, 7, 2, lie, 8, 10, 0]);
             let tcp = read(View::whole(&segment)).unwrap();
-            assert_eq!((tcp.options.window_scale, tcp.options.timestamp, tcp.options.cut), (Some(7), None, false));
+            assert_eq!((tcp.options().window_scale, tcp.options().timestamp, tcp.options().cut), (Some(7), None, false));
         }
     }
 
@@ -178,7 +235,7 @@ mod tests {
     fn sack_gives_its_first_block() {
         let segment = header(&[1, 1, 5, 18, 0, 0, 0, 5, 0, 0, 0, 9, 0, 0, 0, 20, 0, 0, 0, 30]);
         let tcp = read(View::whole(&segment)).unwrap();
-        assert_eq!(tcp.options.first_sack, Some((SeqNumber(5), SeqNumber(9))));
+        assert_eq!(tcp.options().first_sack, Some((SeqNumber(5), SeqNumber(9))));
     }
 
     #[test]
@@ -186,20 +243,20 @@ mod tests {
         let mut segment = header(&[]);
         segment.extend((0..u16::try_from(EXCERPT_HEAD).unwrap() + 10).map(|i| u8::try_from(i % 251).unwrap()));
         let tcp = read(View::whole(&segment)).unwrap();
-        assert_eq!((tcp.head.len(), tcp.tail.len()), (EXCERPT_HEAD, 10));
+        assert_eq!((tcp.head().len(), tcp.tail().len()), (EXCERPT_HEAD, 10));
         let cut = read(View::new(&segment, 3000)).unwrap();
-        assert_eq!((cut.head.len(), cut.tail.len(), cut.payload_length), (EXCERPT_HEAD, 0, 2980));
+        assert_eq!((cut.head().len(), cut.tail().len(), cut.payload_length()), (EXCERPT_HEAD, 0, 2980));
         let short = read(View::whole(&segment[..HEADER + EXCERPT_HEAD])).unwrap();
-        assert_eq!((short.head.len(), short.tail.len()), (EXCERPT_HEAD, 0));
+        assert_eq!((short.head().len(), short.tail().len()), (EXCERPT_HEAD, 0));
         segment.extend([9; 100]);
         let long = read(View::whole(&segment)).unwrap();
-        assert_eq!((long.tail.len(), long.tail), (EXCERPT_TAIL, &[9; EXCERPT_TAIL][..]));
+        assert_eq!((long.tail().len(), long.tail()), (EXCERPT_TAIL, &[9; EXCERPT_TAIL][..]));
     }
 
     #[test]
     fn nonce_sum_flag_is_the_ninth() {
         let mut segment = header(&[]);
         segment[12] |= 1;
-        assert_eq!(read(View::whole(&segment)).unwrap().flags.0, 0x112);
+        assert_eq!(read(View::whole(&segment)).unwrap().flags().0, 0x112);
     }
 }

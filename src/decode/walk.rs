@@ -11,6 +11,7 @@ use crate::decode::icmp::{self, Quote};
 use crate::decode::stacks::{Layer, SubInterface};
 use crate::decode::view::View;
 use crate::decode::{ip4, ip6, link, protocol, tunnel};
+use crate::endpoint::Endpoint;
 use crate::frame::LinkType;
 use crate::segment::LinkAddress;
 
@@ -84,32 +85,73 @@ pub(crate) enum End {
 pub(crate) type Read<'a> = Result<(Next, View<'a>), End>;
 
 /// Where a walk arrived.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Arrived<'a> {
     /// At a TCP header.
     Tcp(View<'a>),
     /// At an ICMP error that quotes a TCP segment.
-    Quote(Quote),
-    /// At a fragment of a datagram.
-    Fragment(FragmentHeader, View<'a>),
+    Quote(Quote<'a>),
+    /// At a fragment of a datagram, described in [`Walk::fragment`].
+    Fragment(View<'a>),
 }
 
-/// What later stages need of an IP header.
+/// The fixed part of an IP header: what later stages need is read from it once, at the end of the walk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ip {
-    /// Source address.
-    pub src: IpAddr,
-    /// Destination address.
-    pub dst: IpAddr,
+pub(crate) enum Ip<'a> {
+    /// IPv4, and the final destination where a source route names another than the header.
+    V4(&'a [u8; 20], Option<[u8; 4]>),
+    /// IPv6.
+    V6(&'a [u8; 40]),
+}
+
+impl Ip<'_> {
+    /// Source and destination with these ports.
+    #[inline]
+    pub fn endpoints(&self, source_port: u16, destination_port: u16) -> (Endpoint, Endpoint) {
+        match self {
+            Self::V4([.., s0, s1, s2, s3, d0, d1, d2, d3], routed) => (
+                Endpoint::v4([*s0, *s1, *s2, *s3], source_port),
+                Endpoint::v4(routed.unwrap_or([*d0, *d1, *d2, *d3]), destination_port),
+            ),
+            Self::V6(header) => {
+                let address = |at: usize| header.get(at..).and_then(|rest| rest.first_chunk::<16>()).copied().unwrap_or_default();
+                (Endpoint::v6(address(8), source_port), Endpoint::v6(address(24), destination_port))
+            }
+        }
+    }
+
+    /// Source and destination.
+    pub fn addresses(&self) -> (IpAddr, IpAddr) {
+        let (src, dst) = self.endpoints(0, 0);
+        (src.ip(), dst.ip())
+    }
+
     /// Time to live or hop limit.
-    pub ttl: u8,
+    #[inline]
+    pub fn ttl(&self) -> u8 {
+        match self {
+            Self::V4([_, _, _, _, _, _, _, _, ttl, ..], _) | Self::V6([_, _, _, _, _, _, _, ttl, ..]) => *ttl,
+        }
+    }
+
     /// IPv4 identification.
-    pub id: Option<u16>,
+    #[inline]
+    pub fn id(&self) -> Option<u16> {
+        match self {
+            Self::V4([_, _, _, _, high, low, ..], _) => Some(u16::from_be_bytes([*high, *low])),
+            Self::V6(_) => None,
+        }
+    }
+
+    /// Whether it is IPv6.
+    pub fn is_v6(&self) -> bool {
+        matches!(self, Self::V6(_))
+    }
 }
 
 /// What was seen on the way.
 #[derive(Debug, Default)]
-pub(crate) struct Walk {
+pub(crate) struct Walk<'a> {
     /// Sender on the outermost link.
     pub link_source: Option<LinkAddress>,
     /// Receiver on the outermost link.
@@ -119,7 +161,7 @@ pub(crate) struct Walk {
     /// The encapsulation below the link type, from the outside in.
     pub layers: ArrayVec<Layer, MAX_LAYERS>,
     /// The innermost IP header read so far.
-    pub ip: Option<Ip>,
+    pub ip: Option<Ip<'a>>,
     /// Hash of the outermost tunnel's addresses.
     pub outer: u32,
     /// The fragment that the last IP header described.
@@ -127,7 +169,7 @@ pub(crate) struct Walk {
     headers: u32,
 }
 
-impl Walk {
+impl<'a> Walk<'a> {
     /// Adds an encapsulation layer.
     #[inline]
     pub fn push(&mut self, layer: Layer) -> Result<(), End> {
@@ -144,9 +186,10 @@ impl Walk {
     pub fn leave_ip(&mut self) -> Result<(), End> {
         let Some(ip) = self.ip.take() else { return Ok(()) };
         if self.outer == 0 {
-            self.outer = outer_hash(ip.src, ip.dst);
+            let (src, dst) = ip.addresses();
+            self.outer = outer_hash(src, dst);
         }
-        self.push(if ip.src.is_ipv4() { Layer::Ipv4 } else { Layer::Ipv6 })
+        self.push(if ip.is_v6() { Layer::Ipv6 } else { Layer::Ipv4 })
     }
 
     /// Notes the link addresses of the outermost link; those of a link inside a tunnel say nothing about this vantage.
@@ -160,7 +203,7 @@ impl Walk {
 
     /// Walks on from `next` at `view` as far as it goes.
     #[inline]
-    pub fn run<'a>(&mut self, mut next: Next, mut view: View<'a>) -> Result<Arrived<'a>, End> {
+    pub fn run(&mut self, mut next: Next, mut view: View<'a>) -> Result<Arrived<'a>, End> {
         loop {
             self.headers = self.headers.wrapping_add(1);
             if self.headers > MAX_HEADERS {
@@ -170,10 +213,7 @@ impl Walk {
                 Next::Tcp => return Ok(Arrived::Tcp(view)),
                 Next::Icmp4 => return icmp::quote4(view).map(Arrived::Quote),
                 Next::Icmp6 => return icmp::quote6(view).map(Arrived::Quote),
-                Next::Fragment => {
-                    let header = self.fragment.take().ok_or(End::Skipped("ip fragment"))?;
-                    return Ok(Arrived::Fragment(header, view));
-                }
+                Next::Fragment => return Ok(Arrived::Fragment(view)),
                 Next::EtherType(0x0800) | Next::Ip4 => ip4::read(view, self)?,
                 Next::Protocol(number) => protocol::read(number, view, self)?,
                 Next::Ethernet => link::ethernet::read(view, self)?,

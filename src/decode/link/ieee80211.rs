@@ -42,9 +42,6 @@ pub(crate) fn read<'a>(view: View<'a>, padded: bool, swapped: bool, walk: &mut W
     if flags & 0x40 != 0 {
         return Err(End::Skipped("802.11 protected"));
     }
-    if view.be16(22).is_some_and(|sequence| sequence.swap_bytes() & 0x000f != 0) {
-        return Err(End::Skipped("802.11 fragment"));
-    }
     let (to_ds, from_ds) = (flags & 1 != 0, flags & 2 != 0);
     let has_qos = subtype & 8 != 0;
     let mut length: usize = if to_ds && from_ds { 30 } else { 24 };
@@ -71,6 +68,10 @@ pub(crate) fn read<'a>(view: View<'a>, padded: bool, swapped: bool, walk: &mut W
     } else {
         let (destination, source): ([u8; 6], [u8; 6]) = (view.array(destination).ok_or(CUT)?, view.array(source).ok_or(CUT)?);
         walk.link_addresses(&source, &destination);
+    }
+    // a later fragment has no LLC header; some controllers leave the fragment number of a whole frame undefined
+    if view.le16(22).is_some_and(|sequence| sequence & 0x000f != 0) && payload.be24(0) != Some(0xaa_aa03) {
+        return Err(End::Skipped("802.11 fragment"));
     }
     if is_aggregate {
         let frame = u32::from(payload.be16(12).ok_or(CUT)?);

@@ -40,7 +40,7 @@ pub(crate) struct LinkReader {
     /// The link types that it reads.
     pub numbers: &'static [u16],
     /// Reads the link header.
-    pub read: for<'a> fn(u16, View<'a>, &mut Walk) -> Read<'a>,
+    pub read: for<'a> fn(u16, View<'a>, &mut Walk<'a>) -> Read<'a>,
 }
 
 /// Every link type that is read.
@@ -97,7 +97,7 @@ pub(crate) fn reader(number: u16) -> Option<&'static LinkReader> {
 }
 
 /// Reads a frame of another link type inside a frame.
-pub(crate) fn read<'a>(link_type: LinkType, view: View<'a>, walk: &mut Walk) -> Read<'a> {
+pub(crate) fn read<'a>(link_type: LinkType, view: View<'a>, walk: &mut Walk<'a>) -> Read<'a> {
     let reader = reader(link_type.0).ok_or(End::Skipped("link type not read"))?;
     (reader.read)(link_type.0, view, walk)
 }
