@@ -238,6 +238,9 @@ impl Http1 {
                     (_, Framing::Chunked) => Position::Chunked,
                     (Some(_), Framing::UntilClose) | (None, _) => Position::Unknown,
                 };
+                if input.from_client() && matches!(*position, Position::Chunked | Position::Unknown) {
+                    *position = Position::UntilClose;
+                }
                 excerpt.length
             }
         }

@@ -7,7 +7,7 @@
 
 mod fields;
 
-use super::framing::{Framers, Measure, Record, be};
+use super::framing::{Framers, Measure, Record, be, fills};
 use super::label;
 use super::reader::{Input, Note, Reader};
 use super::{Message, Protocol, What};
@@ -84,14 +84,9 @@ impl Reader for Http2 {
         let kind = octets.get(3).copied()?;
         // In the middle: frames from the first to the last octet of the segment, the first of a kind that is more than two numbers.
         let is_telling = matches!(kind, HEADERS | RST_STREAM | SETTINGS | PING | GOAWAY | WINDOW_UPDATE);
-        let fits = || {
-            let mut framer = super::framing::Framer::default();
-            let mut at = 0;
-            while framer.next(&input.excerpt, &mut at, measure).is_some() {}
-            framer.is_at_boundary()
-        };
         let begins = !input.from_client() && input.is_first && kind == SETTINGS;
-        (is_telling && (begins || (input.starts_turn && whole <= u64::from(input.excerpt.length) && fits()))).then(Self::default)
+        (is_telling && (begins || (input.starts_turn && whole <= u64::from(input.excerpt.length) && fills(input, measure))))
+            .then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {

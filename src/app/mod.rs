@@ -2,6 +2,7 @@
 //!
 //! A protocol that nobody knows still works: the tracker then goes by turns.
 
+mod amqp;
 #[cfg(test)]
 mod conversation;
 mod excerpt;
@@ -9,9 +10,15 @@ mod fingerprint;
 mod framing;
 mod http1;
 mod http2;
+mod kafka;
 mod label;
+mod ledger;
+mod mysql;
+mod postgresql;
 mod reader;
+mod redis;
 mod tls;
+mod websocket;
 
 use arrayvec::ArrayString;
 
@@ -184,6 +191,12 @@ registry! {
     Http1 => http1::Http1,
     Tls => tls::Tls,
     Http2 => http2::Http2,
+    WebSocket => websocket::WebSocket,
+    PostgreSql => postgresql::PostgreSql,
+    MySql => mysql::MySql,
+    Redis => redis::Redis,
+    Kafka => kafka::Kafka,
+    Amqp => amqp::Amqp,
 }
 
 /// After so many segments in a row that do not fit it, a protocol is taken for a mistake. A handful would forgive too little where
@@ -257,7 +270,8 @@ impl Dialogue {
     /// Another protocol speaks from here on; what is left of the segment is its first.
     fn hand_over(&mut self, successor: Successor, input: &Input<'_>, at: u32) {
         self.state = match successor {
-            Successor::Anything | Successor::WebSocket => State::Unknown,
+            Successor::Anything => State::Unknown,
+            Successor::WebSocket => State::WebSocket(websocket::WebSocket::default()),
             Successor::Http2 => State::Http2(http2::Http2::upgraded()),
         };
         self.client_spoke = false;
