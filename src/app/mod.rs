@@ -5,18 +5,27 @@
 mod amqp;
 #[cfg(test)]
 mod conversation;
+mod dns;
 mod excerpt;
 mod fingerprint;
 mod framing;
+mod ftp;
 mod http1;
 mod http2;
+mod imap;
 mod kafka;
 mod label;
+mod ldap;
 mod ledger;
+mod lines;
+mod mqtt;
 mod mysql;
 mod postgresql;
 mod reader;
 mod redis;
+mod smb;
+mod smtp;
+mod ssh;
 mod tls;
 mod websocket;
 
@@ -68,6 +77,8 @@ pub enum Protocol {
     Imap,
     /// SSH.
     Ssh,
+    /// SMB of any version.
+    Smb,
 }
 
 /// What a payload is.
@@ -197,6 +208,14 @@ registry! {
     Redis => redis::Redis,
     Kafka => kafka::Kafka,
     Amqp => amqp::Amqp,
+    Smb => smb::Smb,
+    Ssh => ssh::Ssh,
+    Smtp => smtp::Smtp,
+    Ftp => ftp::Ftp,
+    Imap => imap::Imap,
+    Mqtt => mqtt::Mqtt,
+    Ldap => ldap::Ldap,
+    Dns => dns::Dns,
 }
 
 /// After so many segments in a row that do not fit it, a protocol is taken for a mistake. A handful would forgive too little where
