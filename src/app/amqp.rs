@@ -60,7 +60,7 @@ impl Reader for Amqp {
                 if is_10 {
                     take_10(frame, &mut message);
                 } else {
-                    take_091(frame, input.from_client(), ledger, &mut message);
+                    take_091(frame, input.is_from_client(), ledger, &mut message);
                 }
             },
         );

@@ -35,12 +35,12 @@ impl Reader for Dns {
         let whole = be(input.head(), 0, 2)?.checked_add(2)?;
         let flags = be(body, 2, 2)?;
         let is_response = flags & 0x8000 != 0;
-        let opcode = (flags >> 11) & 0xf;
+        let opcode = opcode_of(flags);
         let counts = [be(body, 4, 2)?, be(body, 6, 2)?, be(body, 8, 2)?, be(body, 10, 2)?];
-        let is_sound = is_response != input.from_client()
+        let is_sound = is_response != input.is_from_client()
             && flags & 0x40 == 0
             && opcode == 0
-            && (is_response || (flags & 0xf == 0 && counts.get(1..3) == Some(&[0, 0])))
+            && (is_response || (code_of(flags) == 0 && counts.get(1..3) == Some(&[0, 0])))
             && counts.first() == Some(&1)
             && counts.iter().all(|count| *count < 1024);
         let fits = whole == u64::from(input.excerpt.length) || (whole < u64::from(input.excerpt.length) && fills(input, measure));
@@ -52,10 +52,10 @@ impl Reader for Dns {
         let mut message = Message { protocol: Protocol::Dns, ..Message::default() };
         let Self { framers, ledger, is_transfer } = self;
         let walked = framers.walk(input, measure, |record| {
-            if input.from_client() {
-                take_query(record, ledger, is_transfer, &mut message)
+            if input.is_from_client() {
+                take_query(record, ledger, is_transfer, &mut message);
             } else {
-                take_response(record, ledger, *is_transfer, &mut message)
+                take_response(record, ledger, *is_transfer, &mut message);
             }
         });
         if walked.is_lost {
@@ -82,7 +82,7 @@ fn take_query(record: &Record<'_>, ledger: &mut Ledger, is_transfer: &mut bool, 
         return;
     }
     message.what = What::Request;
-    message.idempotent = be(record.body, 2, 2).map(|flags| (flags >> 11) & 0xf == 0);
+    message.idempotent = be(record.body, 2, 2).map(|flags| opcode_of(flags) == 0);
     message.label = label::text("query ");
     if let Some((name, kind)) = asked {
         match type_name(kind) {
@@ -105,7 +105,7 @@ fn take_response(record: &Record<'_>, ledger: &mut Ledger, is_transfer: bool, me
     }
     if message.label.is_empty() {
         message.what = What::Response;
-        let code = be(record.body, 2, 2).map(|flags| flags & 0xf);
+        let code = be(record.body, 2, 2).map(code_of);
         message.label = label::text(match code {
             Some(0) => "answer",
             Some(2) => "SERVFAIL",
@@ -114,6 +114,16 @@ fn take_response(record: &Record<'_>, ledger: &mut Ledger, is_transfer: bool, me
             _ => "response",
         });
     }
+}
+
+/// Kind of query; 0 is the standard one.
+fn opcode_of(flags: u64) -> u64 {
+    (flags >> 11) & 0xf
+}
+
+/// Response code.
+fn code_of(flags: u64) -> u64 {
+    flags & 0xf
 }
 
 /// The first question: its name as on the wire and its type.

@@ -54,6 +54,8 @@ const GRAMMAR: Grammar = Grammar {
     encryption: ("AUTH", 234),
     greeting: b"FTP",
     openings: &["AUTH TLS", "AUTH SSL", "EPSV", "PASV"],
+    // «User name okay, need password» is nobody else's.
+    proofs: &[331],
 };
 
 /// The state of one connection.
@@ -115,5 +117,9 @@ mod tests {
         let mut talk = Conversation::new();
         assert_eq!(talk.server(b"220 Welcome\r\n").protocol, Protocol::Unknown);
         assert_eq!(talk.client(b"AUTH TLS\r\n").protocol, Protocol::Ftp);
+        let mut talk = Conversation::new();
+        talk.server(b"220 Welcome\r\n");
+        talk.client(b"USER alice\r\n");
+        assert_eq!(talk.server(b"331 Password required\r\n").protocol, Protocol::Ftp);
     }
 }

@@ -64,7 +64,7 @@ impl Reader for Imap {
 
     fn recognise(input: &Input<'_>) -> Option<Self> {
         let octets = input.head();
-        let known = if input.from_client() {
+        let known = if input.is_from_client() {
             input.starts_turn
                 && matches!(command(octets), Some((name, _)) if matches!(name, "CAPABILITY" | "LOGIN" | "STARTTLS" | "AUTHENTICATE"))
         } else {
@@ -78,10 +78,10 @@ impl Reader for Imap {
         if !input.in_order {
             self.ledger.lose();
         }
-        if input.from_client() {
-            self.read_client(input, &mut message, note)
+        if input.is_from_client() {
+            self.read_client(input, &mut message, note);
         } else {
-            self.read_server(input, &mut message, note)
+            self.read_server(input, &mut message, note);
         }
         message
     }

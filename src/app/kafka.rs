@@ -51,17 +51,17 @@ impl Reader for Kafka {
         let fits = length.checked_add(4)? == u64::from(input.excerpt.length) && length <= LONGEST_MESSAGE;
         let header = header(octets.get(4..)?)?;
         let has_client_id = be(octets, 12, 2).is_some_and(|length| (1..=LONGEST_CLIENT_ID as u64).contains(&length));
-        (input.from_client() && input.starts_turn && fits && has_client_id && header.api <= HIGHEST_API).then(Self::default)
+        (input.is_from_client() && input.starts_turn && fits && has_client_id && header.api <= HIGHEST_API).then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::Kafka, ..Message::default() };
         let Self { framers, ledger, asked } = self;
         let walked = framers.walk(input, measure, |record| {
-            if input.from_client() {
-                take_request(record, ledger, asked, &mut message)
+            if input.is_from_client() {
+                take_request(record, ledger, asked, &mut message);
             } else {
-                take_response(record, ledger, *asked, &mut message)
+                take_response(record, ledger, *asked, &mut message);
             }
         });
         if walked.is_lost {
@@ -91,15 +91,12 @@ fn take_request(record: &Record<'_>, ledger: &mut Ledger, asked: &mut u32, messa
     }
     if message.label.is_empty() {
         message.what = What::Request;
-        match api_name(header.api) {
-            Some((name, idempotent)) => {
-                message.label = label::text(name);
-                message.idempotent = idempotent;
-            }
-            None => {
-                message.label = label::text("API ");
-                label::push_number(&mut message.label, header.api);
-            }
+        if let Some((name, idempotent)) = api_name(header.api) {
+            message.label = label::text(name);
+            message.idempotent = idempotent;
+        } else {
+            message.label = label::text("API ");
+            label::push_number(&mut message.label, header.api);
         }
         // Without length and correlation id, which differ in a retry.
         let api = [u8::try_from(header.api).unwrap_or_default()];

@@ -35,14 +35,14 @@ impl Reader for Ldap {
         let (_, tag) = operation(octets.get(length_len.checked_add(2)?..)?)?;
         let (what, _) = describe(tag)?;
         let is_request = !matches!(what, What::Response);
-        let is_telling = input.starts_turn && is_request == input.from_client();
+        let is_telling = input.starts_turn && is_request == input.is_from_client();
         (octets.first() == Some(&SEQUENCE) && is_telling && fills(input, measure)).then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::Ldap, ..Message::default() };
         let Self { framers, ledger } = self;
-        let walked = framers.walk(input, measure, |record| take(record, input.from_client(), ledger, &mut message));
+        let walked = framers.walk(input, measure, |record| take(record, input.is_from_client(), ledger, &mut message));
         if walked.is_lost {
             self.ledger.lose();
         }
@@ -136,9 +136,8 @@ fn describe(tag: u8) -> Option<(What, &'static str)> {
 fn measure(header: &[u8]) -> Measure {
     match header {
         [] | [SEQUENCE] => Measure::More,
-        [SEQUENCE, short @ 7..=0x7f, ..] => Measure::Octets(u64::from(*short).saturating_add(2)),
         // An unbind request is the shortest message: 5 octets.
-        [SEQUENCE, short @ 5..=6, ..] => Measure::Octets(u64::from(*short).saturating_add(2)),
+        [SEQUENCE, short @ 5..=0x7f, ..] => Measure::Octets(u64::from(*short).saturating_add(2)),
         [SEQUENCE, long @ 0x81..=0x84, ..] => {
             let width = usize::from(long & 0x0f);
             match be(header, 2, width) {

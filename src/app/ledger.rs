@@ -43,7 +43,7 @@ impl Ledger {
     }
 
     /// So many requests are owed an answer.
-    pub fn pending(&self) -> u16 {
+    pub fn pending(self) -> u16 {
         self.pending
     }
 
@@ -56,12 +56,12 @@ impl Ledger {
     }
 
     /// See [`super::Dialogue::response_outstanding`].
-    pub fn outstanding(&self) -> Option<bool> {
+    pub fn outstanding(self) -> Option<bool> {
         (self.has_begun && !self.is_unsure).then_some(self.pending > 0)
     }
 
     /// See [`super::Dialogue::answered`].
-    pub fn answered(&self) -> Option<bool> {
+    pub fn answered(self) -> Option<bool> {
         (self.pending > 0 && !self.is_unsure).then_some(self.is_answered)
     }
 }

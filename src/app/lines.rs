@@ -26,6 +26,8 @@ pub(super) struct Grammar {
     pub greeting: &'static [u8],
     /// Verbs that prove the protocol when they begin a connection.
     pub openings: &'static [&'static str],
+    /// Replies that prove the protocol wherever a turn of the server begins with them.
+    pub proofs: &'static [u16],
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,12 +55,16 @@ impl Lines {
     /// A greeting that names the protocol, or an opening command.
     pub fn recognise(input: &Input<'_>, grammar: &Grammar) -> Option<Self> {
         let octets = input.head();
-        let known = if input.from_client() {
+        let known = if input.is_from_client() {
             input.starts_turn && grammar.openings.iter().any(|verb| starts_with_verb(octets, verb))
         } else {
             let line = lines(octets).next().unwrap_or(octets);
             let names = |word: &[u8]| line.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
-            input.is_first && input.speaks_first && matches!(reply_code(line), Some((220, _))) && names(grammar.greeting)
+            match reply_code(line) {
+                Some((220, _)) => input.is_first && input.speaks_first && names(grammar.greeting),
+                Some((code, _)) => input.starts_turn && grammar.proofs.contains(&code) && octets.len() > line.len(),
+                None => false,
+            }
         };
         known.then(Self::default)
     }
@@ -69,10 +75,10 @@ impl Lines {
         if !input.in_order {
             self.ledger.lose();
         }
-        if input.from_client() {
-            self.read_client(input, grammar, &mut message, note)
+        if input.is_from_client() {
+            self.read_client(input, grammar, &mut message, note);
         } else {
-            self.read_server(input, grammar, &mut message, note)
+            self.read_server(input, grammar, &mut message, note);
         }
         message
     }

@@ -40,13 +40,13 @@ impl Reader for Mqtt {
         let length_len = octets.get(1..5)?.iter().take_while(|octet| **octet & 0x80 != 0).count().checked_add(1)?;
         let body = octets.get(length_len.checked_add(1)?..)?;
         let named = [&b"\x00\x04MQTT\x04"[..], b"\x00\x04MQTT\x05", b"\x00\x06MQIsdp\x03"].iter().any(|name| body.starts_with(name));
-        (input.from_client() && octets.first() == Some(&(CONNECT << 4)) && named).then(Self::default)
+        (input.is_from_client() && octets.first() == Some(&(CONNECT << 4)) && named).then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::Mqtt, ..Message::default() };
         let Self { framers, ledger } = self;
-        let walked = framers.walk(input, measure, |packet| take(packet, input.from_client(), ledger, &mut message));
+        let walked = framers.walk(input, measure, |packet| take(packet, input.is_from_client(), ledger, &mut message));
         if walked.is_lost {
             self.ledger.lose();
         }
@@ -85,25 +85,20 @@ fn take(packet: &Record<'_>, from_client: bool, ledger: &mut Ledger, message: &m
         _ => (What::Setup, "AUTH"),
     };
     match (what, from_client) {
-        (What::Request, true) => ledger.request(),
+        (What::Request | What::Setup, true) => ledger.request(),
         // The exchange of quality 2 goes on with PUBREL and ends with PUBCOMP.
         (What::Response, false) if first >> 4 == 5 => ledger.answer(),
-        (What::Response, false) => ledger.complete(),
+        (What::Response | What::Setup, false) => ledger.complete(),
         (What::Farewell, _) => {
             message.announces_close = true;
             ledger.clear();
         }
-        (What::Setup, true) => ledger.request(),
-        (What::Setup, false) => ledger.complete(),
         _ => {}
     }
     // A client acknowledges a message that it was sent: an answer, but not the server's.
     let what = if what == What::Response && from_client { What::Continuation } else { what };
-    let outweighs = what == What::Request && message.what != What::Request;
+    let outweighs = (what == What::Request && message.what != What::Request) || (what == What::Farewell && message.what == What::Heartbeat);
     if message.label.is_empty() || outweighs {
-        message.what = what;
-        message.label = label::text(name);
-    } else if what == What::Farewell && message.what == What::Heartbeat {
         message.what = what;
         message.label = label::text(name);
     }

@@ -17,7 +17,7 @@ const CLIENT_COMPRESS: u64 = 0x20;
 const CLIENT_SSL: u64 = 0x800;
 const CLIENT_PROTOCOL_41: u64 = 0x200;
 /// An SSLRequest is a login packet that ends before the user's name.
-const SSL_REQUEST: u64 = 36;
+const SSL_REQUEST: u32 = 36;
 const SERVER_STATUS_IN_TRANS: u64 = 0x1;
 const SERVER_MORE_RESULTS_EXISTS: u64 = 0x8;
 
@@ -76,7 +76,7 @@ impl Reader for MySql {
             return None;
         }
         let body = octets.get(4..)?;
-        if input.from_client() {
+        if input.is_from_client() {
             // In the middle: a command alone in its segment. Only those whose octets say more than a length and a number.
             let is_sql = |text: &[u8]| SQL_VERBS.iter().any(|verb| text.get(..verb.len()).is_some_and(|t| t.eq_ignore_ascii_case(verb)));
             let known = match body {
@@ -97,10 +97,10 @@ impl Reader for MySql {
         }
         let Self { framers, ledger, phase, reply, command, in_transaction, will_compress } = self;
         let mut wants_tls = false;
-        let walked = framers.walk(input, measure, |packet| match (*phase, input.from_client()) {
+        let walked = framers.walk(input, measure, |packet| match (*phase, input.is_from_client()) {
             (Phase::Login, true) => {
                 let flags = take_login(packet, ledger, &mut message);
-                wants_tls |= flags & CLIENT_SSL != 0 && packet.octets == SSL_REQUEST;
+                wants_tls |= flags & CLIENT_SSL != 0 && packet.octets == u64::from(SSL_REQUEST);
                 *will_compress |= flags & CLIENT_COMPRESS != 0;
             }
             (Phase::Login, false) => {
@@ -116,7 +116,7 @@ impl Reader for MySql {
             self.ledger.lose();
         }
         if wants_tls {
-            note.handover = Some((Successor::Anything, input.excerpt.length.min(SSL_REQUEST as u32)));
+            note.handover = Some((Successor::Anything, input.excerpt.length.min(SSL_REQUEST)));
         }
         walked.conclude(input, &mut message, note);
         message

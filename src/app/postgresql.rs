@@ -47,7 +47,7 @@ impl Reader for PostgreSql {
 
     fn recognise(input: &Input<'_>) -> Option<Self> {
         let octets = input.head();
-        if input.from_client() {
+        if input.is_from_client() {
             let begins = be(octets, 0, 4) == Some(u64::from(input.excerpt.length))
                 && match be(octets, 4, 4) {
                     Some(STARTUP | STARTUP_32) => octets.get(8).is_some_and(|octet| octet.is_ascii_alphabetic() || *octet == b'_'),
@@ -67,19 +67,19 @@ impl Reader for PostgreSql {
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::PostgreSql, ..Message::default() };
-        if self.phase == Phase::EncryptionAsked && !input.from_client() {
+        if self.phase == Phase::EncryptionAsked && !input.is_from_client() {
             self.read_encryption_answer(input, &mut message, note);
             return message;
         }
         let Self { framers, ledger, phase, in_transaction } = self;
-        let is_startup = *phase == Phase::Startup && input.from_client();
+        let is_startup = *phase == Phase::Startup && input.is_from_client();
         let walked = framers.walk(
             input,
             |header| if is_startup { measure_startup(header) } else { measure(header, types(input)) },
             |record| {
                 if is_startup {
                     take_startup(record, ledger, phase, &mut message);
-                } else if input.from_client() {
+                } else if input.is_from_client() {
                     take_client(record, ledger, &mut message);
                 } else {
                     *phase = Phase::Running;
@@ -125,7 +125,7 @@ impl PostgreSql {
     /// A long answer whose middle was not captured ends with ReadyForQuery: the position is known again.
     fn ends_ready(&mut self, input: &Input<'_>) -> bool {
         let Some([b'Z', 0, 0, 0, 5, status]) = input.excerpt.last::<6>() else { return false };
-        if input.from_client() || !matches!(status, b'I' | b'T' | b'E') {
+        if input.is_from_client() || !matches!(status, b'I' | b'T' | b'E') {
             return false;
         }
         self.ledger.complete();
@@ -136,7 +136,7 @@ impl PostgreSql {
 }
 
 fn types(input: &Input<'_>) -> &'static [u8] {
-    if input.from_client() { CLIENT_TYPES } else { SERVER_TYPES }
+    if input.is_from_client() { CLIENT_TYPES } else { SERVER_TYPES }
 }
 
 fn take_startup(record: &Record<'_>, ledger: &mut Ledger, phase: &mut Phase, message: &mut Message) {

@@ -30,13 +30,14 @@ impl Reader for Redis {
     fn recognise(input: &Input<'_>) -> Option<Self> {
         let octets = input.head();
         // A plain line proves the protocol only where it is typical; a server's reply (`+OK`) never does.
-        let known = input.from_client() && (command_name(octets).is_some_and(|_| octets.first() == Some(&b'*')) || octets == b"PING\r\n");
+        let known =
+            input.is_from_client() && (command_name(octets).is_some_and(|_| octets.first() == Some(&b'*')) || octets == b"PING\r\n");
         (known && input.starts_turn).then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::Redis, ..Message::default() };
-        let from_client = input.from_client();
+        let from_client = input.is_from_client();
         let position = if from_client { &mut self.client } else { &mut self.server };
         if !input.in_order {
             position.lose();

@@ -41,9 +41,9 @@ impl Reader for Smb {
         let octets = input.head();
         let is_magic = matches!(octets.get(4..8)?, [0xff | 0xfe, b'S', b'M', b'B']);
         let is_right = if octets.get(4) == Some(&0xfe) {
-            be(octets, 8, 2) == Some(0x4000) && le(octets, 20, 4).is_none_or(|flags| (flags & FLAG_RESPONSE == 0) == input.from_client())
+            be(octets, 8, 2) == Some(0x4000) && le(octets, 20, 4).is_none_or(|flags| (flags & FLAG_RESPONSE == 0) == input.is_from_client())
         } else {
-            octets.get(13).is_none_or(|flags| (flags & 0x80 == 0) == input.from_client())
+            octets.get(13).is_none_or(|flags| (flags & 0x80 == 0) == input.is_from_client())
         };
         (octets.first() == Some(&SESSION_MESSAGE) && is_magic && is_right).then(Self::default)
     }
@@ -51,7 +51,7 @@ impl Reader for Smb {
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::Smb, ..Message::default() };
         let Self { framers, ledger, is_encrypted } = self;
-        let walked = framers.walk(input, measure, |packet| take(packet, input.from_client(), ledger, is_encrypted, &mut message));
+        let walked = framers.walk(input, measure, |packet| take(packet, input.is_from_client(), ledger, is_encrypted, &mut message));
         if walked.is_lost {
             self.ledger.lose();
         }

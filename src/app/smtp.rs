@@ -29,6 +29,7 @@ const GRAMMAR: Grammar = Grammar {
     encryption: ("STARTTLS", 220),
     greeting: b"SMTP",
     openings: &["EHLO", "HELO", "LHLO", "MAIL FROM"],
+    proofs: &[],
 };
 
 /// The state of one connection.

@@ -31,7 +31,7 @@ impl Reader for Ssh {
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::Ssh, ..Message::default() };
-        let encrypts = if input.from_client() { &mut self.client_encrypts } else { &mut self.server_encrypts };
+        let encrypts = if input.is_from_client() { &mut self.client_encrypts } else { &mut self.server_encrypts };
         if *encrypts {
             message.what = What::Encrypted;
             return message;

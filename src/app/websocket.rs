@@ -37,7 +37,7 @@ impl Reader for WebSocket {
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
         let mut message = Message { protocol: Protocol::WebSocket, ..Message::default() };
-        let from_client = input.from_client();
+        let from_client = input.is_from_client();
         let mut has_data = false;
         let walked = self.framers.walk(
             input,
