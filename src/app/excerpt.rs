@@ -47,6 +47,7 @@ impl<'a> Excerpt<'a> {
     }
 
     /// What is left of the payload behind its first `octets`.
+    #[must_use]
     pub fn skip(&self, octets: u32) -> Self {
         let octets = octets.min(self.length);
         let length = self.length.saturating_sub(octets);

@@ -4,7 +4,8 @@
 //! boundary may fall where nothing was captured (then the position is lost until the caller restarts at a place it trusts).
 
 use super::excerpt::Excerpt;
-use super::reader::Input;
+use super::reader::{Input, Note};
+use super::{Message, What};
 use crate::endpoint::Direction;
 
 /// The longest header that any of the protocols needs to tell a record's length: WebSocket's 2 + 8 octets (RFC 6455 section 5.2).
@@ -146,10 +147,60 @@ impl Framers {
         }
     }
 
+    /// Reads the records whose header ends in the segment, in order.
+    pub fn walk<'a>(&mut self, input: &Input<'a>, measure: impl Fn(&[u8]) -> Measure, mut each: impl FnMut(&Record<'a>)) -> Walked {
+        let framer = self.of(input.direction);
+        framer.prepare(input);
+        let continues = !framer.is_lost() && !framer.is_at_boundary();
+        let mut at = 0;
+        let mut found = false;
+        while let Some(record) = framer.next(&input.excerpt, &mut at, &measure) {
+            found = true;
+            each(&record);
+        }
+        Walked { continues, found, is_lost: framer.is_lost() }
+    }
+
     /// Either position is unknown.
     pub fn any_lost(&self) -> bool {
         self.client.lost || self.server.lost
     }
+}
+
+/// How a walk over a segment's records went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walked {
+    /// The segment began in the middle of a record.
+    pub continues: bool,
+    /// A record's header was found.
+    pub found: bool,
+    /// The position was lost, or was never known.
+    pub is_lost: bool,
+}
+
+impl Walked {
+    /// A segment without a record of its own continues one; one that is neither may belong to another protocol.
+    pub fn conclude(self, input: &Input<'_>, message: &mut Message, note: &mut Note) {
+        if self.found {
+            return;
+        }
+        if self.continues {
+            message.what = What::Continuation;
+        } else {
+            note.is_lost = self.is_lost && !input.head().is_empty();
+        }
+    }
+}
+
+/// The octets are records of this kind from the first to the last: what proves a protocol that is met in the middle.
+pub(super) fn fills(input: &Input<'_>, measure: impl Fn(&[u8]) -> Measure) -> bool {
+    let mut framer = Framer::default();
+    let mut at = 0;
+    let mut found = false;
+    while let Some(record) = framer.next(&input.excerpt, &mut at, &measure) {
+        found = record.ends_here;
+    }
+    found && framer.left <= u64::from(input.excerpt.length.saturating_sub(at)) && !framer.lost && framer.held_len == 0
 }
 
 /// Big-endian number of up to eight octets at the given place; `None` where they were not captured.

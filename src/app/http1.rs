@@ -70,12 +70,12 @@ impl Reader for Http1 {
 
     fn recognise(input: &Input<'_>) -> Option<Self> {
         let octets = input.head();
-        let known = if input.from_client() { head::request_line(octets).is_some() } else { head::status_line(octets).is_some() };
+        let known = if input.is_from_client() { head::request_line(octets).is_some() } else { head::status_line(octets).is_some() };
         known.then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
-        let message = if input.from_client() { self.read_client(input, note) } else { self.read_server(input, note) };
+        let message = if input.is_from_client() { self.read_client(input, note) } else { self.read_server(input, note) };
         if !input.in_order {
             // What was just read lies before octets that were read already, or behind some that never were.
             *self.position(input) = Position::Unknown;
@@ -100,7 +100,7 @@ impl Reader for Http1 {
 
 impl Http1 {
     fn position(&mut self, input: &Input<'_>) -> &mut Position {
-        if input.from_client() { &mut self.client } else { &mut self.server }
+        if input.is_from_client() { &mut self.client } else { &mut self.server }
     }
 
     fn read_client(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
@@ -218,7 +218,7 @@ impl Http1 {
         match *position {
             Position::Start | Position::Unknown => 0,
             // The body of a request whose end is not known: the next request line ends it.
-            Position::UntilClose if input.from_client() => 0,
+            Position::UntilClose if input.is_from_client() => 0,
             Position::Body(left) => {
                 let pass = u32::try_from(left).unwrap_or(u32::MAX).min(excerpt.length);
                 let rest = left.saturating_sub(u64::from(pass));
@@ -238,6 +238,9 @@ impl Http1 {
                     (_, Framing::Chunked) => Position::Chunked,
                     (Some(_), Framing::UntilClose) | (None, _) => Position::Unknown,
                 };
+                if input.is_from_client() && matches!(*position, Position::Chunked | Position::Unknown) {
+                    *position = Position::UntilClose;
+                }
                 excerpt.length
             }
         }
@@ -255,7 +258,7 @@ impl Http1 {
                 Position::Chunked
             } else if framing == Framing::None && excerpt.last::<4>() == Some(*b"\r\n\r\n") {
                 Position::Start
-            } else if framing != Framing::None && input.from_client() {
+            } else if framing != Framing::None && input.is_from_client() {
                 Position::UntilClose
             } else {
                 Position::Unknown

@@ -7,7 +7,7 @@
 
 mod fields;
 
-use super::framing::{Framers, Measure, Record, be};
+use super::framing::{Framers, Measure, Record, be, fills};
 use super::label;
 use super::reader::{Input, Note, Reader};
 use super::{Message, Protocol, What};
@@ -77,21 +77,16 @@ impl Reader for Http2 {
 
     fn recognise(input: &Input<'_>) -> Option<Self> {
         let octets = input.head();
-        if input.from_client() && octets.starts_with(PREFACE_START) {
+        if input.is_from_client() && octets.starts_with(PREFACE_START) {
             return Some(Self::default());
         }
         let Measure::Octets(whole) = measure(octets) else { return None };
         let kind = octets.get(3).copied()?;
         // In the middle: frames from the first to the last octet of the segment, the first of a kind that is more than two numbers.
         let is_telling = matches!(kind, HEADERS | RST_STREAM | SETTINGS | PING | GOAWAY | WINDOW_UPDATE);
-        let fits = || {
-            let mut framer = super::framing::Framer::default();
-            let mut at = 0;
-            while framer.next(&input.excerpt, &mut at, measure).is_some() {}
-            framer.is_at_boundary()
-        };
-        let begins = !input.from_client() && input.is_first && kind == SETTINGS;
-        (is_telling && (begins || (input.starts_turn && whole <= u64::from(input.excerpt.length) && fits()))).then(Self::default)
+        let begins = !input.is_from_client() && input.is_first && kind == SETTINGS;
+        (is_telling && (begins || (input.starts_turn && whole <= u64::from(input.excerpt.length) && fills(input, measure))))
+            .then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
@@ -100,7 +95,7 @@ impl Reader for Http2 {
         framer.prepare(input);
         let continues = !framer.is_lost() && !framer.is_at_boundary();
         let mut best = Weight::Nothing;
-        if input.from_client() && !continues && input.head().starts_with(PREFACE_START) {
+        if input.is_from_client() && !continues && input.head().starts_with(PREFACE_START) {
             framer.restart();
             framer.pass(PREFACE.len() as u64);
             self.is_known = true;
@@ -109,16 +104,17 @@ impl Reader for Http2 {
         }
         let mut at = 0;
         while let Some(frame) = self.framers.of(input.direction).next(&input.excerpt, &mut at, measure) {
-            let weight = if input.from_client() { self.take_client(&frame, &mut message) } else { self.take_server(&frame, &mut message) };
+            let weight =
+                if input.is_from_client() { self.take_client(&frame, &mut message) } else { self.take_server(&frame, &mut message) };
             if weight > best {
                 best = weight;
                 describe(&mut message, weight, &frame);
             }
         }
-        if input.from_client() && input.starts_turn && best == Weight::Request && !self.is_known && !self.framers.any_lost() {
+        if input.is_from_client() && input.starts_turn && best == Weight::Request && !self.is_known && !self.framers.any_lost() {
             self.forget_all_but(self.highest);
         }
-        self.is_known |= input.is_first && !input.from_client() && best == Weight::Setting;
+        self.is_known |= input.is_first && !input.is_from_client() && best == Weight::Setting;
         if self.framers.of(input.direction).is_lost() && !self.ends_visibly(input) {
             self.is_known = false;
             note.is_lost = best == Weight::Nothing && !continues && !input.head().is_empty();
@@ -191,7 +187,7 @@ impl Http2 {
         let Some(last) = input.excerpt.last::<HEADER>() else { return false };
         let [.., kind, flags, a, b, c, d] = last;
         let stream = u32::from_be_bytes([a, b, c, d]);
-        let ends = !input.from_client()
+        let ends = !input.is_from_client()
             && measure(&last) == Measure::Octets(HEADER as u64)
             && kind == DATA
             && flags & END_STREAM != 0

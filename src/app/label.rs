@@ -45,13 +45,6 @@ pub(super) fn push_number<const N: usize>(text: &mut ArrayString<N>, number: u64
     push(text, digits.get(digits.len().saturating_sub(used)..).unwrap_or_default());
 }
 
-/// A text of these octets.
-pub(super) fn of<const N: usize>(octets: &[u8]) -> ArrayString<N> {
-    let mut text = ArrayString::new();
-    push(&mut text, octets);
-    text
-}
-
 /// A text of these words.
 pub(super) fn text<const N: usize>(words: &str) -> ArrayString<N> {
     let mut text = ArrayString::new();
@@ -82,16 +75,12 @@ fn path_of(target: &[u8]) -> &[u8] {
     if target.first() == Some(&b'/') {
         return before_query(target);
     }
-    match target.windows(3).position(|w| w == b"://").and_then(|at| target.get(at.saturating_add(3)..)) {
-        Some(rest) => match rest.iter().position(|octet| *octet == b'/') {
-            Some(slash) => before_query(rest.get(slash..).unwrap_or_default()),
-            None => b"/",
-        },
-        None => {
-            let userinfo = target.iter().rposition(|octet| *octet == b'@').map_or(0, |at| at.saturating_add(1));
-            before_query(target.get(userinfo..).unwrap_or_default())
-        }
+    let after_scheme = target.windows(3).position(|w| w == b"://").and_then(|at| target.get(at.saturating_add(3)..));
+    if let Some(rest) = after_scheme {
+        return rest.iter().position(|octet| *octet == b'/').map_or(b"/", |slash| before_query(rest.get(slash..).unwrap_or_default()));
     }
+    let userinfo = target.iter().rposition(|octet| *octet == b'@').map_or(0, |at| at.saturating_add(1));
+    before_query(target.get(userinfo..).unwrap_or_default())
 }
 
 fn before_query(target: &[u8]) -> &[u8] {
@@ -141,8 +130,9 @@ mod tests {
 
     #[test]
     fn text_with_control_characters_is_cleaned_and_cut() {
-        assert_eq!(of::<56>(b"a\x1b[2Jb\n").as_str(), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(of::<4>(b"abcdefgh").as_str(), "abcd");
+        let mut cleaned = ArrayString::<12>::new();
+        push(&mut cleaned, b"a\x1b[2Jb\ncdefgh");
+        assert_eq!(cleaned.as_str(), "a\u{fffd}[2Jb\u{fffd}c");
         let mut text = ArrayString::<8>::new();
         push_number(&mut text, 0);
         push_number(&mut text, 1_234_567);

@@ -2,16 +2,32 @@
 //!
 //! A protocol that nobody knows still works: the tracker then goes by turns.
 
+mod amqp;
 #[cfg(test)]
 mod conversation;
+mod dns;
 mod excerpt;
 mod fingerprint;
 mod framing;
+mod ftp;
 mod http1;
 mod http2;
+mod imap;
+mod kafka;
 mod label;
+mod ldap;
+mod ledger;
+mod lines;
+mod mqtt;
+mod mysql;
+mod postgresql;
 mod reader;
+mod redis;
+mod smb;
+mod smtp;
+mod ssh;
 mod tls;
+mod websocket;
 
 use arrayvec::ArrayString;
 
@@ -61,6 +77,8 @@ pub enum Protocol {
     Imap,
     /// SSH.
     Ssh,
+    /// SMB of any version.
+    Smb,
 }
 
 /// What a payload is.
@@ -184,6 +202,20 @@ registry! {
     Http1 => http1::Http1,
     Tls => tls::Tls,
     Http2 => http2::Http2,
+    WebSocket => websocket::WebSocket,
+    PostgreSql => postgresql::PostgreSql,
+    MySql => mysql::MySql,
+    Redis => redis::Redis,
+    Kafka => kafka::Kafka,
+    Amqp => amqp::Amqp,
+    Smb => smb::Smb,
+    Ssh => ssh::Ssh,
+    Smtp => smtp::Smtp,
+    Ftp => ftp::Ftp,
+    Imap => imap::Imap,
+    Mqtt => mqtt::Mqtt,
+    Ldap => ldap::Ldap,
+    Dns => dns::Dns,
 }
 
 /// After so many segments in a row that do not fit it, a protocol is taken for a mistake. A handful would forgive too little where
@@ -257,7 +289,8 @@ impl Dialogue {
     /// Another protocol speaks from here on; what is left of the segment is its first.
     fn hand_over(&mut self, successor: Successor, input: &Input<'_>, at: u32) {
         self.state = match successor {
-            Successor::Anything | Successor::WebSocket => State::Unknown,
+            Successor::Anything => State::Unknown,
+            Successor::WebSocket => State::WebSocket(websocket::WebSocket::default()),
             Successor::Http2 => State::Http2(http2::Http2::upgraded()),
         };
         self.client_spoke = false;

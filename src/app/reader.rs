@@ -23,7 +23,7 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// The client sends it.
-    pub fn from_client(&self) -> bool {
+    pub fn is_from_client(&self) -> bool {
         self.direction == Direction::ClientToServer
     }
 

@@ -72,7 +72,7 @@ impl Reader for Tls {
         let Measure::Octets(whole) = measure(octets) else { return None };
         let kind = octets.first().copied()?;
         let message = octets.get(HEADER).copied();
-        let hello = if input.from_client() { 1 } else { 2 };
+        let hello = if input.is_from_client() { 1 } else { 2 };
         let is_hello = kind == HANDSHAKE && message == Some(hello) && be(octets, HEADER + 1, 3).is_none_or(|length| length < 1 << 17);
         let length = u64::from(input.excerpt.length);
         let fits = whole == length
@@ -104,7 +104,7 @@ impl Reader for Tls {
         if !input.in_order {
             framer.lose();
         }
-        message.what = seen.what(input.from_client(), continues);
+        message.what = seen.what(input.is_from_client(), continues);
         message.announces_close = seen.last_is_farewell;
         if message.label.is_empty() {
             label::push_str(
@@ -128,7 +128,7 @@ impl Reader for Tls {
 
 impl Tls {
     fn take(&mut self, input: &Input<'_>, record: &Record<'_>, seen: &mut Seen, message: &mut Message) {
-        let from_client = input.from_client();
+        let from_client = input.is_from_client();
         let encrypts = if from_client { &mut self.client_encrypts } else { &mut self.server_encrypts };
         match record.header_octet(0) {
             CHANGE_CIPHER_SPEC => {

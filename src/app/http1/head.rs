@@ -51,7 +51,7 @@ pub(super) fn request_line(octets: &[u8]) -> Option<RequestLine<'_>> {
         return None;
     }
     let rest = octets.get(method_len.checked_add(1)?..)?;
-    let target_len = rest.iter().position(|octet| !octet.is_ascii_graphic() && *octet < 0x80).unwrap_or(rest.len());
+    let target_len = target_length(rest);
     let target = rest.get(..target_len)?;
     if target.is_empty() || !begins_like_target(target, method) {
         return None;
@@ -65,6 +65,14 @@ pub(super) fn request_line(octets: &[u8]) -> Option<RequestLine<'_>> {
         _ => return None,
     };
     Some(RequestLine { method, target, is_http10 })
+}
+
+/// The target ends before the version; a client that does not encode its spaces is answered by many servers all the same.
+fn target_length(rest: &[u8]) -> usize {
+    let line_len = rest.iter().position(|octet| matches!(octet, b'\r' | b'\n')).unwrap_or(rest.len());
+    let line = rest.get(..line_len).unwrap_or(rest);
+    let version = [&b" HTTP/1.1"[..], b" HTTP/1.0"].iter().find_map(|version| line.strip_suffix(*version));
+    version.map_or_else(|| rest.iter().position(|octet| !octet.is_ascii_graphic() && *octet < 0x80).unwrap_or(rest.len()), <[u8]>::len)
 }
 
 /// Origin form, absolute form, asterisk form, or (for CONNECT) authority form: RFC 9112 section 3.2.
@@ -209,6 +217,12 @@ mod tests {
         let line = request_line(b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n").unwrap();
         assert_eq!((line.method, line.target, line.is_http10), (&b"GET"[..], &b"/a?b=c"[..], Some(false)));
         assert_eq!(request_line(b"BREW /pot HTTP/1.0\r\n").unwrap().is_http10, Some(true));
+    }
+
+    #[test]
+    fn request_line_with_a_space_in_its_target_is_one() {
+        assert_eq!(request_line(b"GET /a b HTTP/1.1\r\n").unwrap().target, b"/a b");
+        assert_eq!(request_line(b"GET /a b\r\n"), None);
     }
 
     #[test]
