@@ -1,5 +1,7 @@
 //! The renderers on reports made by hand: snapshots that people can read, and the properties that hold for all of them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests, and what they share
+
 mod support;
 
 use afterfin::render::{FORMATS, Style, csv, json, ndjson, text};

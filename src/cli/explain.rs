@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::args::ExplainArgs;
 use super::{Failure, Status, output};
 use crate::detect::{self, KindPage};
+use crate::report::Kind;
 
 /// Columns of the text: a page, not the terminal, so that it reads the same in a ticket.
 const WIDTH: usize = 88;
@@ -17,8 +18,7 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     };
     let wanted = normal(word);
     let Some(page) = detect::pages().iter().find(|page| page.kind.as_str() == wanted) else {
-        let hint = nearest(&wanted).map_or_else(String::new, |kind| format!(", did you mean {kind}?"));
-        return Err(Failure::new(&format!("{word}: no such kind of finding{hint} (afterfin explain lists them)")));
+        return Err(Failure::new(&format!("{word}: {}", no_such_kind(&wanted))));
     };
     output::write(None, &mut |out| write_page(page, out))?;
     Ok(Status::Done)
@@ -64,14 +64,20 @@ fn write_page(page: &KindPage, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What is said of a word that is no kind of finding.
+pub fn no_such_kind(word: &str) -> String {
+    let hint = nearest(word).map_or_else(String::new, |kind| format!("did you mean {}? ", kind.as_str()));
+    format!("no such kind of finding; {hint}afterfin explain lists them")
+}
+
 /// The kind that a mistyped word probably means: part of it, or at most a third of its letters different.
-pub fn nearest(word: &str) -> Option<&'static str> {
-    let names = detect::pages().iter().map(|page| page.kind.as_str());
-    names
-        .map(|name| (if word.len() >= 3 && name.contains(word) { 0 } else { distance(word, name) }, name))
-        .filter(|(distance, name)| *distance * 3 <= name.len())
+fn nearest(word: &str) -> Option<Kind> {
+    Kind::ALL
+        .into_iter()
+        .map(|kind| (if word.len() >= 3 && kind.as_str().contains(word) { 0 } else { distance(word, kind.as_str()) }, kind))
+        .filter(|(distance, kind)| *distance * 3 <= kind.as_str().len())
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .map(|(_, kind)| kind)
 }
 
 /// Levenshtein's distance (1965), row by row.
@@ -102,6 +108,13 @@ mod tests {
         for (a, b, edits) in cases {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn mistyped_kind_gets_a_suggestion() {
+        assert_eq!(no_such_kind("stale-resue"), "no such kind of finding; did you mean stale-reuse? afterfin explain lists them");
+        assert_eq!(no_such_kind("leak"), "no such kind of finding; did you mean close-wait-leak? afterfin explain lists them");
+        assert_eq!(no_such_kind("xyzzy"), "no such kind of finding; afterfin explain lists them");
     }
 
     #[test]

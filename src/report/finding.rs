@@ -90,6 +90,33 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of severity.
+    pub const ALL: [Self; 18] = [
+        Self::StaleReuse,
+        Self::CloseRace,
+        Self::SwallowedRequest,
+        Self::StateLost,
+        Self::SilentDrop,
+        Self::ClosedWithoutResponse,
+        Self::PathChange,
+        Self::TimeoutMismatch,
+        Self::CloseWaitLeak,
+        Self::KeepaliveUnanswered,
+        Self::KeepaliveTooSlow,
+        Self::AbandonedResponse,
+        Self::IdleDuringResponse,
+        Self::ConnectFailed,
+        Self::ConnectionChurn,
+        Self::RequestLimitClose,
+        Self::AgeLimitClose,
+        Self::MassClose,
+    ];
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -152,22 +152,15 @@ fn what_next(page: &Page<'_>, next: &Next, beside: Option<FrameRef>) -> String {
 }
 
 fn retry_place(page: &Page<'_>, next: &Next, beside: Option<FrameRef>) -> String {
-    let mut text = String::new();
-    if let Some(stream) = next.stream {
-        text.push_str(&format!(" on #{stream}"));
-    }
-    if let Some(frame) = next.frame {
-        text.push_str(&format!(" (frame {})", page.frame(frame, beside)));
-    }
-    if let Some(after) = next.after {
-        text.push_str(&format!(" after {}", duration(after)));
-    }
-    match next.answered {
-        Some(true) => text.push_str(", answered"),
-        Some(false) => text.push_str(", not answered"),
-        None => {}
-    }
-    text
+    [
+        next.stream.map(|stream| format!(" on #{stream}")),
+        next.frame.map(|frame| format!(" (frame {})", page.frame(frame, beside))),
+        next.after.map(|after| format!(" after {}", duration(after))),
+        next.answered.map(|answered| if answered { ", answered" } else { ", not answered" }.to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// One line per frame: `frame 108  server: FIN, sequence 4711`.
