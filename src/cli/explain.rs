@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use super::args::ExplainArgs;
 use super::{Failure, Status, output};
 use crate::detect::{self, KindPage};
-use crate::report::Kind;
 
 /// Columns of the text: a page, not the terminal, so that it reads the same in a ticket.
 const WIDTH: usize = 88;
@@ -17,7 +16,7 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
         return Ok(Status::Done);
     };
     let wanted = normal(word);
-    let Some(page) = detect::pages().iter().find(|page| page.kind.as_str() == wanted) else {
+    let Some(page) = page(&wanted) else {
         return Err(Failure::new(&format!("{word}: {}", no_such_kind(&wanted))));
     };
     output::write(None, &mut |out| write_page(page, out))?;
@@ -64,18 +63,24 @@ fn write_page(page: &KindPage, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The page of a kind of finding.
+pub fn page(kind: &str) -> Option<&'static KindPage> {
+    detect::pages().iter().find(|page| page.kind.as_str() == kind)
+}
+
 /// What is said of a word that is no kind of finding.
 pub fn no_such_kind(word: &str) -> String {
-    let hint = nearest(word).map_or_else(String::new, |kind| format!("did you mean {}? ", kind.as_str()));
+    let hint = nearest(word).map_or_else(String::new, |kind| format!("did you mean {kind}? "));
     format!("no such kind of finding; {hint}afterfin explain lists them")
 }
 
 /// The kind that a mistyped word probably means: part of it, or at most a third of its letters different.
-fn nearest(word: &str) -> Option<Kind> {
-    Kind::ALL
-        .into_iter()
-        .map(|kind| (if word.len() >= 3 && kind.as_str().contains(word) { 0 } else { distance(word, kind.as_str()) }, kind))
-        .filter(|(distance, kind)| *distance * 3 <= kind.as_str().len())
+fn nearest(word: &str) -> Option<&'static str> {
+    detect::pages()
+        .iter()
+        .map(|page| page.kind.as_str())
+        .map(|kind| (if word.len() >= 3 && kind.contains(word) { 0 } else { distance(word, kind) }, kind))
+        .filter(|(distance, kind)| *distance * 3 <= kind.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, kind)| kind)
 }

@@ -13,7 +13,7 @@ use super::{Failure, explain, names};
 use crate::capture::CaptureOptions;
 use crate::options::{AnalysisOptions, Selection, Separate, Thresholds};
 use crate::render::{FORMATS, Format};
-use crate::report::{Kind, Severity};
+use crate::report::Severity;
 
 /// Columns of a page that is no terminal.
 const PAGE_WIDTH: usize = 100;
@@ -220,7 +220,7 @@ pub fn shown(args: &SelectionArgs, streams: &[u64]) -> Result<Shown, Failure> {
         .map(|text| text.parse().map_err(|_| Failure::option("--host", text, "it must be an IPv4 or IPv6 address, such as 10.0.0.5")))
         .collect();
     for kind in &args.kind {
-        if Kind::from_name(kind).is_none() {
+        if explain::page(kind).is_none() {
             return Err(Failure::option("--kind", kind, &explain::no_such_kind(kind)));
         }
     }

@@ -112,11 +112,6 @@ impl Kind {
         Self::MassClose,
     ];
 
-    /// The kind of a name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
     /// The name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

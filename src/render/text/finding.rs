@@ -3,6 +3,7 @@
 use std::io;
 
 use super::page::{Ink, Page, wrap};
+use crate::endpoint::{Direction, Role};
 use crate::render::format::{clock, counted, duration};
 use crate::report::{Finding, FrameRef, How, Next, Outcome, Retried, Retry, RstOrigin, RstShape, RstView};
 use crate::time::Span;
@@ -71,8 +72,8 @@ fn times(page: &Page<'_>, finding: &Finding) -> String {
     if let Some(since) = finding.since_close {
         let when = if since < Span::ZERO { "before" } else { "after" };
         let who = finding.closed_by.map_or("the", |role| match role {
-            crate::endpoint::Role::Client => "the client's",
-            crate::endpoint::Role::Server => "the server's",
+            Role::Client => "the client's",
+            Role::Server => "the server's",
         });
         let how = finding.close.map_or_else(
             || "close".to_owned(),
@@ -163,12 +164,15 @@ fn retry_place(page: &Page<'_>, next: &Next, beside: Option<FrameRef>) -> String
     .collect()
 }
 
-/// One line per frame: `frame 108  server: FIN, sequence 4711`.
+/// One line per frame, with its direction as in `client → server`: `frame 108 ← FIN, sequence 4711`.
 fn write_evidence(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
     for (place, evidence) in finding.evidence.iter().take(EVIDENCE_SHOWN).enumerate() {
         let label = if place == 0 { "evidence" } else { "" };
-        let sender = evidence.direction.sender().as_str();
-        let text = format!("frame {}  {sender}: {}", page.frame(evidence.frame, finding.frame), page.safe(&evidence.says));
+        let arrow = match evidence.direction {
+            Direction::ClientToServer => "→",
+            Direction::ServerToClient => "←",
+        };
+        let text = format!("frame {} {arrow} {}", page.frame(evidence.frame, finding.frame), page.safe(&evidence.says));
         labelled(page, label, &text)?;
     }
     match finding.evidence.len().checked_sub(EVIDENCE_SHOWN) {

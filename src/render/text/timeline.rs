@@ -107,7 +107,8 @@ fn text(page: &Page<'_>, entry: &TimelineEntry) -> String {
 /// `F1  frame 27`.
 fn place(page: &Page<'_>, entry: &TimelineEntry, first: Option<FrameRef>) -> String {
     let finding = entry.finding.map(|number| format!("F{number}  "));
-    let frame = entry.frame.map(|at| format!("frame {}", page.frame(at, first)));
+    // Where a silence begins is told by the line above it.
+    let frame = entry.frame.filter(|_| entry.kind != EntryKind::Gap).map(|at| format!("frame {}", page.frame(at, first)));
     format!("{}{}", finding.unwrap_or_default(), frame.unwrap_or_default()).trim_end().to_owned()
 }
 
