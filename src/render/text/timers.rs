@@ -112,7 +112,7 @@ fn write_cost(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let mut parts = Vec::new();
     if cost.requests_lost > 0 {
         parts.push(format!(
-            "{} lost, of which {} sent again and {} surfaced to a caller",
+            "{} lost: {} sent again, {} surfaced to a caller",
             counted(cost.requests_lost, "request", "requests"),
             count(cost.retried),
             count(cost.surfaced)
