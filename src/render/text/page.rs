@@ -200,7 +200,7 @@ fn words(text: &str) -> Vec<Cow<'_, str>> {
     for word in text.split_whitespace() {
         match words.last_mut() {
             Some(number) if is_unit(word) && number.ends_with(|c: char| c.is_ascii_digit()) => {
-                *number = Cow::Owned(format!("{number} {word}"))
+                *number = Cow::Owned(format!("{number} {word}"));
             }
             _ => words.push(Cow::Borrowed(word)),
         }
