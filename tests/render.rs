@@ -1,9 +1,11 @@
 //! The renderers on reports made by hand: snapshots that people can read, and the properties that hold for all of them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests, and what they share
+
 mod support;
 
 use afterfin::render::{FORMATS, Style, csv, json, ndjson, text};
-use afterfin::report::{FrameRef, Input, Report, Severity};
+use afterfin::report::{FrameRef, Input, Report, Severity, TimelineEntry};
 use chrono::FixedOffset;
 use unicode_width::UnicodeWidthStr;
 
@@ -65,7 +67,7 @@ fn text_report_of_many_findings_and_connections_is_shortened() {
     report.connections[77].findings = vec![1, 2, 3, 4];
     report.connections_total = 100;
     let text = rendered(text::report, &report, &Style::default());
-    assert!(text.contains("… and 38 more, see --format json"), "{text}");
+    assert!(text.contains("… and 35 more, see --format json"), "{text}");
     assert!(text.contains("F43  warning  timeout-mismatch"), "one of each kind is shown: {text}");
     assert!(text.contains("… and 3 more pairs of hosts with 129 findings, see --format json"), "{text}");
     assert!(text.contains("F1 F2 F3 …"), "{text}");
@@ -108,6 +110,22 @@ fn timeline_of_one_connection() {
     report.timelines = vec![support::timeline()];
     report.timelines[0].omitted = 12_000;
     insta::assert_snapshot!(rendered(text::timelines, &report, &Style::default()));
+}
+
+#[test]
+fn timeline_counts_what_happens_again_and_again() {
+    let mut report = support::report();
+    let mut again = report.groups[0].timeline.clone().unwrap();
+    let rst = again.entries.last().unwrap().clone();
+    let last = rst.at + afterfin::time::Span::from_secs(5);
+    again.entries.extend((1..=5).map(|second| TimelineEntry { at: rst.at + afterfin::time::Span::from_secs(second), ..rst.clone() }));
+    report.groups[0].timeline = Some(again.clone());
+    report.timelines = vec![again];
+    let text = rendered(text::report, &report, &Style::default());
+    assert!(text.contains(&format!("… the same 5 more times, the last at {}", afterfin::render::format::offset_seconds(last))), "{text}");
+    assert_eq!(text.matches("RST by the server (no such connection)").count(), 1, "{text}");
+    let every = rendered(text::timelines, &report, &Style::default());
+    assert_eq!(every.matches("RST by the server (no such connection)").count(), 6, "{every}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Every JSON report holds to `docs/report.schema.json`, and every field that is written is described there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests, and what they share
+
 mod support;
 
 use afterfin::render::{Style, json};
-use afterfin::report::Report;
+use afterfin::report::{Kind, Report};
 use serde_json::{Value, json};
 
 fn schema() -> Value {
@@ -88,7 +90,33 @@ fn schema_refuses_what_the_contract_refuses() {
 fn kinds_of_the_schema_are_those_of_the_model() {
     let schema = schema();
     let names: Vec<_> = schema["$defs"]["kind"]["enum"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    for page in afterfin::detect::pages() {
-        assert!(names.contains(&page.kind.as_str()), "{}", page.kind.as_str());
+    assert_eq!(names, Kind::ALL.map(Kind::as_str));
+}
+
+/// Captures below a directory.
+fn captures(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            captures(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "pcap" || extension == "pcapng") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn reports_on_the_fixtures_hold_to_the_schema() {
+    let mut files = Vec::new();
+    captures(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), &mut files);
+    files.sort();
+    assert!(files.len() > 10, "{files:?}");
+    let schema = closed(schema());
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for file in files {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_afterfin")).args(["--format", "json"]).arg(&file).output().unwrap();
+        let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", file.display());
     }
 }

@@ -9,7 +9,7 @@ pub fn run(args: &ConnectionsArgs) -> Result<Status, Failure> {
     let output = Output::of(&args.output, "the table of connections", |format| format.connections.is_some())?;
     let shown = options::shown(&args.selection, &args.stream)?;
     let analysis = options::analysis(&args.analysis, &args.input.separate, &shown)?;
-    let input = Input::of(&args.input)?;
+    let input = Input::of(&args.input, &output)?;
     let report = job::write(job::analyze(&input, &analysis)?, &shown, &output, output.format.connections)?;
     Ok(job::input_status(&report))
 }

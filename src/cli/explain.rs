@@ -16,9 +16,8 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
         return Ok(Status::Done);
     };
     let wanted = normal(word);
-    let Some(page) = detect::pages().iter().find(|page| page.kind.as_str() == wanted) else {
-        let hint = nearest(&wanted).map_or_else(String::new, |kind| format!(", did you mean {kind}?"));
-        return Err(Failure::new(&format!("{word}: no such kind of finding{hint} (afterfin explain lists them)")));
+    let Some(page) = page(&wanted) else {
+        return Err(Failure::new(&format!("{word}: {}", no_such_kind(&wanted))));
     };
     output::write(None, &mut |out| write_page(page, out))?;
     Ok(Status::Done)
@@ -64,14 +63,26 @@ fn write_page(page: &KindPage, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The page of a kind of finding.
+pub fn page(kind: &str) -> Option<&'static KindPage> {
+    detect::pages().iter().find(|page| page.kind.as_str() == kind)
+}
+
+/// What is said of a word that is no kind of finding.
+pub fn no_such_kind(word: &str) -> String {
+    let hint = nearest(word).map_or_else(String::new, |kind| format!("did you mean {kind}? "));
+    format!("no such kind of finding; {hint}afterfin explain lists them")
+}
+
 /// The kind that a mistyped word probably means: part of it, or at most a third of its letters different.
-pub fn nearest(word: &str) -> Option<&'static str> {
-    let names = detect::pages().iter().map(|page| page.kind.as_str());
-    names
-        .map(|name| (if word.len() >= 3 && name.contains(word) { 0 } else { distance(word, name) }, name))
-        .filter(|(distance, name)| *distance * 3 <= name.len())
+fn nearest(word: &str) -> Option<&'static str> {
+    detect::pages()
+        .iter()
+        .map(|page| page.kind.as_str())
+        .map(|kind| (if word.len() >= 3 && kind.contains(word) { 0 } else { distance(word, kind) }, kind))
+        .filter(|(distance, kind)| *distance * 3 <= kind.len())
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .map(|(_, kind)| kind)
 }
 
 /// Levenshtein's distance (1965), row by row.
@@ -102,6 +113,13 @@ mod tests {
         for (a, b, edits) in cases {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn mistyped_kind_gets_a_suggestion() {
+        assert_eq!(no_such_kind("stale-resue"), "no such kind of finding; did you mean stale-reuse? afterfin explain lists them");
+        assert_eq!(no_such_kind("leak"), "no such kind of finding; did you mean close-wait-leak? afterfin explain lists them");
+        assert_eq!(no_such_kind("xyzzy"), "no such kind of finding; afterfin explain lists them");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What `report`, `connections` and `timeline` have in common: read, analyse, tell the problems, narrow to the selection, write.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::options::{Input, Output, Shown};
 use super::progress::Progress;
@@ -14,7 +15,7 @@ use crate::report::Report;
 /// Reads the inputs and makes the report; tells every problem on standard error.
 pub fn analyze(input: &Input, options: &AnalysisOptions) -> Result<Report, Failure> {
     let interrupted = interrupt::flag_on_signals()?;
-    let sources = input::sources(input, &interrupted)?;
+    let sources = input::sources(input)?;
     analyze_sources(sources, input, options, &interrupted)
 }
 
@@ -23,9 +24,10 @@ pub fn analyze_sources(
     sources: Vec<Source>,
     input: &Input,
     options: &AnalysisOptions,
-    interrupted: &std::sync::Arc<std::sync::atomic::AtomicBool>,
+    interrupted: &Arc<AtomicBool>,
 ) -> Result<Report, Failure> {
-    let capture = Capture::open(sources, &input.capture).map_err(|error| Failure::new(&error.to_string()))?;
+    let capture =
+        Capture::open_until(sources, &input.capture, Arc::clone(interrupted)).map_err(|error| Failure::new(&error.to_string()))?;
     let mut progress = Progress::start();
     let mut report = analyzer::analyze(capture, options, interrupted, &mut |octets, total| progress.tell(octets, total));
     progress.finish();

@@ -9,9 +9,8 @@ use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
 
 use super::args::{AnalysisArgs, InputArgs, OutputArgs, SelectionArgs};
 use super::values::{self, TimeBound};
-use super::{Failure, names};
+use super::{Failure, explain, names};
 use crate::capture::CaptureOptions;
-use crate::detect;
 use crate::options::{AnalysisOptions, Selection, Separate, Thresholds};
 use crate::render::{FORMATS, Format};
 use crate::report::Severity;
@@ -95,10 +94,11 @@ impl Shown {
 
 impl Input {
     /// Validates what is read.
-    pub fn of(args: &InputArgs) -> Result<Self, Failure> {
+    pub fn of(args: &InputArgs, output: &Output) -> Result<Self, Failure> {
         let mut files = args.files.clone();
+        let stdin_is_terminal = std::io::stdin().is_terminal();
         if files.is_empty() {
-            if std::io::stdin().is_terminal() {
+            if stdin_is_terminal {
                 return Err(Failure::new(
                     "no capture given: afterfin FILE…, or tcpdump -w - … | afterfin; afterfin demo shows an example report",
                 ));
@@ -106,7 +106,17 @@ impl Input {
             files.push(PathBuf::from("-"));
         }
         if files.iter().filter(|file| is_stdin(file)).count() > 1 {
-            return Err(Failure::new("standard input can be read only once: `-` is given more than once"));
+            return Err(Failure::new("standard input can be read only once: - is given more than once"));
+        }
+        if stdin_is_terminal && files.iter().any(|file| is_stdin(file)) {
+            return Err(Failure::new("standard input is a terminal: pipe a capture into it, tcpdump -w - … | afterfin -"));
+        }
+        if let Some(target) = &output.file {
+            let is_target =
+                |file: &&PathBuf| file.canonicalize().is_ok_and(|file| target.canonicalize().is_ok_and(|target| target == file));
+            if let Some(file) = files.iter().find(is_target) {
+                return Err(Failure::file(file, "is an input: --output would replace the capture by its report"));
+            }
         }
         Ok(Self { files, recursive: args.recursive, capture: CaptureOptions { hash: args.hash } })
     }
@@ -121,6 +131,9 @@ impl Output {
     /// Validates where the output goes; `supports` says which formats the subcommand has.
     pub fn of(args: &OutputArgs, subject: &str, supports: fn(&Format) -> bool) -> Result<Self, Failure> {
         let file = args.output.clone().filter(|file| !is_stdin(file));
+        if let Some(parent) = file.as_deref().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+            return Err(Failure::file(parent, "no such directory: --output cannot be written there"));
+        }
         let format = choose_format(args.format.as_deref(), file.as_deref(), subject, supports)?;
         let zone = match &args.timezone {
             Some(text) => Zone::Fixed(values::zone(text).map_err(|why| Failure::option("--timezone", text, &why))?),
@@ -207,9 +220,8 @@ pub fn shown(args: &SelectionArgs, streams: &[u64]) -> Result<Shown, Failure> {
         .map(|text| text.parse().map_err(|_| Failure::option("--host", text, "it must be an IPv4 or IPv6 address, such as 10.0.0.5")))
         .collect();
     for kind in &args.kind {
-        if !detect::pages().iter().any(|page| page.kind.as_str() == kind) {
-            let known = super::explain::nearest(kind).map_or_else(String::new, |kind| format!("; did you mean {kind}?"));
-            return Err(Failure::option("--kind", kind, &format!("no such kind of finding; `afterfin explain` lists them{known}")));
+        if explain::page(kind).is_none() {
+            return Err(Failure::option("--kind", kind, &explain::no_such_kind(kind)));
         }
     }
     Ok(Shown {

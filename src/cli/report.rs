@@ -12,7 +12,7 @@ pub fn run(args: &ReportArgs) -> Result<Status, Failure> {
     let shown = options::shown(&args.selection, &args.stream)?;
     let mut analysis = options::analysis(&args.analysis, &args.input.separate, &shown)?;
     analysis.all_connections = shows_every_connection(output.format) || shown.narrows_connections();
-    let input = Input::of(&args.input)?;
+    let input = Input::of(&args.input, &output)?;
     let report = job::analyze(&input, &analysis)?;
     let report = job::write(report, &shown, &output, output.format.report)?;
     Ok(findings_status(&report, args.fail_on.as_deref()).max(job::input_status(&report)))

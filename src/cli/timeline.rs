@@ -11,7 +11,7 @@ pub fn run(args: &TimelineArgs) -> Result<Status, Failure> {
     let mut analysis = options::analysis(&args.analysis, &args.input.separate, &shown)?;
     analysis.timelines = args.stream.iter().copied().collect();
     analysis.all_connections = false;
-    let input = Input::of(&args.input)?;
+    let input = Input::of(&args.input, &output)?;
     let mut report = job::analyze(&input, &analysis)?;
     report.timelines.retain(|timeline| analysis.timelines.contains(&timeline.stream));
     let missing: Vec<u64> =

@@ -20,6 +20,7 @@ pub use page::wrap;
 use super::{Format, Style};
 use crate::report::Report;
 use page::{Ink, Page};
+use timeline::Repetitions;
 
 /// This format's row in the registry.
 pub const FORMAT: Format =
@@ -49,7 +50,7 @@ pub fn timelines(report: &Report, style: &Style, out: &mut dyn Write) -> io::Res
         if place > 0 {
             page.blank()?;
         }
-        timeline::write(&mut page, timeline, "")?;
+        timeline::write(&mut page, timeline, "", Repetitions::Shown)?;
         for finding in report.findings.iter().filter(|finding| finding.stream == Some(timeline.stream)) {
             page.blank()?;
             finding::write(&mut page, finding, &[])?;

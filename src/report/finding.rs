@@ -90,6 +90,28 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of severity.
+    pub const ALL: [Self; 18] = [
+        Self::StaleReuse,
+        Self::CloseRace,
+        Self::SwallowedRequest,
+        Self::StateLost,
+        Self::SilentDrop,
+        Self::ClosedWithoutResponse,
+        Self::PathChange,
+        Self::TimeoutMismatch,
+        Self::CloseWaitLeak,
+        Self::KeepaliveUnanswered,
+        Self::KeepaliveTooSlow,
+        Self::AbandonedResponse,
+        Self::IdleDuringResponse,
+        Self::ConnectFailed,
+        Self::ConnectionChurn,
+        Self::RequestLimitClose,
+        Self::AgeLimitClose,
+        Self::MassClose,
+    ];
+
     /// The name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

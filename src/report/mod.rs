@@ -85,7 +85,7 @@ pub struct Input {
     pub name: String,
     /// If asked for.
     pub sha256: Option<String>,
-    /// `pcap` or `pcapng`.
+    /// `pcap` or `pcapng`; anything else where the input could not be read at all.
     pub format: &'static str,
     /// `gzip` …, if any.
     pub compression: Option<&'static str>,

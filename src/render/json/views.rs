@@ -117,7 +117,7 @@ impl<'a> InputView<'a> {
         Self {
             name: Escaped(&input.name),
             sha256: input.sha256.as_deref(),
-            format: (!input.format.is_empty()).then_some(input.format),
+            format: matches!(input.format, "pcap" | "pcapng").then_some(input.format),
             frames: input.frames,
             octets: input.octets,
             first: input.first.map(Time),

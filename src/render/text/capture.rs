@@ -57,16 +57,16 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 }
 
 fn write_input(page: &mut Page<'_>, input: &Input) -> io::Result<()> {
-    let mut text = format!("{}: ", page.safe(&input.name));
-    match (input.format, input.compression) {
-        ("", _) => text.push_str("not read"),
-        (format, None) => text.push_str(format),
-        (format, Some(compression)) => text.push_str(&format!("{format} ({compression})")),
-    }
-    text.push_str(&format!(", {}, {}", counted(input.frames, "frame", "frames"), octets(input.octets)));
+    let format = match (input.format, input.compression) {
+        ("" | "unknown", _) => "not read".to_owned(),
+        (format, None) => format.to_owned(),
+        (format, Some(compression)) => format!("{format} ({compression})"),
+    };
+    let mut parts = vec![format!("{}: {format}", page.safe(&input.name)), counted(input.frames, "frame", "frames"), octets(input.octets)];
     if let (Some(first), Some(last)) = (input.first, input.last) {
-        text.push_str(&format!(", {} ({})", period(page, first, last), duration(last.since(first))));
+        parts.push(format!("{} ({})", period(page, first, last), duration(last.since(first))));
     }
+    let text = parts.join(", ");
     page.wrapped("  ", "    ", &text, Ink::Plain)?;
     for problem in input.problems.iter().take(PROBLEMS_SHOWN) {
         page.wrapped("    ! ", "      ", &page.safe(problem), Ink::Yellow)?;

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::page::{Ink, Page, wrap};
+use crate::endpoint::{Direction, Role};
 use crate::render::format::{clock, counted, duration};
 use crate::report::{Finding, FrameRef, How, Next, Outcome, Retried, Retry, RstOrigin, RstShape, RstView};
 use crate::time::Span;
@@ -14,9 +15,7 @@ const LABEL: usize = 10;
 
 /// Writes one finding; `known` is the advice that was given already.
 pub fn write(page: &mut Page<'_>, finding: &Finding, known: &[String]) -> io::Result<()> {
-    let what = format!("F{}  {}  {}, {}", finding.number, finding.severity.as_str(), finding.kind.as_str(), finding.confidence.as_str());
-    page.ends("  ", (&what, Ink::of(finding.severity)), (&place(page, finding), Ink::Dim))?;
-    page.wrapped("      ", "      ", &page.safe(&finding.headline), Ink::Bold)?;
+    write_head(page, finding)?;
     if !finding.headline.contains(&finding.request) {
         labelled(page, "request", &page.safe(&finding.request))?;
     }
@@ -31,10 +30,48 @@ pub fn write(page: &mut Page<'_>, finding: &Finding, known: &[String]) -> io::Re
     }
     write_evidence(page, finding)?;
     labelled(page, "filter", &page.safe(&finding.wireshark_filter))?;
-    for advice in finding.advice.iter().filter(|advice| !known.contains(advice)) {
+    for advice in finding.advice.iter().filter(|advice| !known.iter().any(|known| says_the_same(known, advice))) {
         labelled(page, "advice", &page.safe(advice))?;
     }
     Ok(())
+}
+
+/// Writes one finding of a kind that was shown in full: its numbers, and how to find it in Wireshark.
+pub fn write_short(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
+    write_head(page, finding)?;
+    let mut parts = Vec::new();
+    parts.extend(finding.idle.map(|idle| format!("idle {}", duration(idle))));
+    parts.extend(finding.wire_idle.map(|idle| format!("wire idle {}", duration(idle))));
+    parts.extend(finding.since_close.map(|since| {
+        let when = if since < Span::ZERO { "before" } else { "after" };
+        format!("{} {when} the close", duration(since.abs()))
+    }));
+    parts.extend(finding.outcome.map(|outcome| outcome.as_str().to_owned()));
+    parts.extend(finding.rst.as_ref().map(|rst| format!("{}-shaped RST", rst.shape.as_str())));
+    parts.extend(finding.retry.map(|retry| format!("retry {}", retry.as_str())));
+    parts.extend(finding.next.as_ref().map(|next| what_next(page, next, finding.frame)));
+    parts.extend(finding.consequence_of.map(|cause| format!("caused by F{cause}")));
+    let frames: Vec<_> = finding.evidence.iter().take(EVIDENCE_SHOWN).map(|evidence| page.frame(evidence.frame, finding.frame)).collect();
+    let more = if finding.evidence.len() > EVIDENCE_SHOWN { " …" } else { "" };
+    parts.push(format!("frames {}{more}", frames.join(", ")));
+    page.wrapped("      ", "      ", &parts.join(" · "), Ink::Plain)?;
+    page.wrapped("      ", "      ", &page.safe(&finding.wireshark_filter), Ink::Dim)
+}
+
+/// Number, severity, kind, confidence, place; headline.
+fn write_head(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
+    let what = format!("F{}  {}  {}, {}", finding.number, finding.severity.as_str(), finding.kind.as_str(), finding.confidence.as_str());
+    page.ends("  ", (&what, Ink::of(finding.severity)), (&place(page, finding), Ink::Dim))?;
+    page.wrapped("      ", "      ", &page.safe(&finding.headline), Ink::Bold)
+}
+
+/// Whether two pieces of advice differ in nothing but their numbers.
+fn says_the_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| {
+        text.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit())).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, other) = (words(one), words(other));
+    !one.is_empty() && one == other
 }
 
 /// A fact beside its label; nothing if there is no fact.
@@ -71,8 +108,8 @@ fn times(page: &Page<'_>, finding: &Finding) -> String {
     if let Some(since) = finding.since_close {
         let when = if since < Span::ZERO { "before" } else { "after" };
         let who = finding.closed_by.map_or("the", |role| match role {
-            crate::endpoint::Role::Client => "the client's",
-            crate::endpoint::Role::Server => "the server's",
+            Role::Client => "the client's",
+            Role::Server => "the server's",
         });
         let how = finding.close.map_or_else(
             || "close".to_owned(),
@@ -152,30 +189,26 @@ fn what_next(page: &Page<'_>, next: &Next, beside: Option<FrameRef>) -> String {
 }
 
 fn retry_place(page: &Page<'_>, next: &Next, beside: Option<FrameRef>) -> String {
-    let mut text = String::new();
-    if let Some(stream) = next.stream {
-        text.push_str(&format!(" on #{stream}"));
-    }
-    if let Some(frame) = next.frame {
-        text.push_str(&format!(" (frame {})", page.frame(frame, beside)));
-    }
-    if let Some(after) = next.after {
-        text.push_str(&format!(" after {}", duration(after)));
-    }
-    match next.answered {
-        Some(true) => text.push_str(", answered"),
-        Some(false) => text.push_str(", not answered"),
-        None => {}
-    }
-    text
+    [
+        next.stream.map(|stream| format!(" on #{stream}")),
+        next.frame.map(|frame| format!(" (frame {})", page.frame(frame, beside))),
+        next.after.map(|after| format!(" after {}", duration(after))),
+        next.answered.map(|answered| if answered { ", answered" } else { ", not answered" }.to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-/// One line per frame: `frame 108  server: FIN, sequence 4711`.
+/// One line per frame, with its direction as in `client → server`: `frame 108 ← FIN, sequence 4711`.
 fn write_evidence(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
     for (place, evidence) in finding.evidence.iter().take(EVIDENCE_SHOWN).enumerate() {
         let label = if place == 0 { "evidence" } else { "" };
-        let sender = evidence.direction.sender().as_str();
-        let text = format!("frame {}  {sender}: {}", page.frame(evidence.frame, finding.frame), page.safe(&evidence.says));
+        let arrow = match evidence.direction {
+            Direction::ClientToServer => "→",
+            Direction::ServerToClient => "←",
+        };
+        let text = format!("frame {} {arrow} {}", page.frame(evidence.frame, finding.frame), page.safe(&evidence.says));
         labelled(page, label, &text)?;
     }
     match finding.evidence.len().checked_sub(EVIDENCE_SHOWN) {

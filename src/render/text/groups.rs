@@ -1,17 +1,18 @@
 //! Findings by client host and server, with the timeline of the connection that tells most.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::finding;
 use super::page::{Ink, Page};
-use super::{finding, timeline};
+use super::timeline::{self, Repetitions};
 use crate::render::format::{count, counted};
 use crate::report::{Finding, Group, Report, Severity};
 
 /// Groups that are shown.
 const GROUPS_SHOWN: usize = 12;
-/// Findings of a group that are shown: at least one of each kind, then in their order.
-const FINDINGS_SHOWN: usize = 5;
+/// Findings of a group that are shown: one of each kind in full, then others in short.
+const FINDINGS_SHOWN: usize = 8;
 
 /// Writes the section.
 pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -37,7 +38,7 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let grouped: BTreeSet<usize> = report.groups.iter().flat_map(|group| group.findings.iter().copied()).collect();
     let others: Vec<&Finding> =
         report.findings.iter().enumerate().filter(|(place, _)| !grouped.contains(place)).map(|(_, finding)| finding).collect();
-    write_findings(page, &others, &[])
+    write_findings(page, &others, &[], None)
 }
 
 /// `Findings: 2 errors, 1 warning`.
@@ -62,18 +63,32 @@ fn write_group(page: &mut Page<'_>, group: &Group, report: &Report) -> io::Resul
     }
     if let Some(shown) = &group.timeline {
         page.blank()?;
-        timeline::write(page, shown, "  ")?;
+        timeline::write(page, shown, "  ", Repetitions::Counted)?;
     }
     let findings: Vec<_> = group.findings.iter().filter_map(|place| report.findings.get(*place)).collect();
-    write_findings(page, &findings, &group.advice)
+    write_findings(page, &findings, &group.advice, group.timeline.as_ref().map(|timeline| timeline.stream))
 }
 
-/// Writes the findings that there is room for; `known` is the advice that was given already.
-fn write_findings(page: &mut Page<'_>, findings: &[&Finding], known: &[String]) -> io::Result<()> {
-    let shown = pick(findings);
-    for finding in findings.iter().filter(|finding| shown.contains(&finding.number)) {
+/// Writes the findings that there is room for: of each kind one in full (that of the connection whose timeline is shown, if there is
+/// one), others in short. `known` is the advice that was given already.
+fn write_findings(page: &mut Page<'_>, findings: &[&Finding], known: &[String], telling: Option<u64>) -> io::Result<()> {
+    let in_full = one_of_each_kind(findings, telling);
+    let mut shown = in_full.clone();
+    for finding in findings {
+        if shown.len() >= FINDINGS_SHOWN {
+            break;
+        }
+        shown.insert(finding.number);
+    }
+    let (full, short): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().copied().filter(|finding| shown.contains(&finding.number)).partition(|finding| in_full.contains(&finding.number));
+    for finding in full {
         page.blank()?;
         finding::write(page, finding, known)?;
+    }
+    for finding in short {
+        page.blank()?;
+        finding::write_short(page, finding)?;
     }
     if let Some(more) = findings.len().checked_sub(shown.len()).filter(|more| *more > 0) {
         page.blank()?;
@@ -82,15 +97,14 @@ fn write_findings(page: &mut Page<'_>, findings: &[&Finding], known: &[String]) 
     Ok(())
 }
 
-/// The numbers of the findings to show: the first of each kind, then the first of the others.
-fn pick(findings: &[&Finding]) -> BTreeSet<usize> {
-    let mut kinds = BTreeSet::new();
-    let mut shown: BTreeSet<usize> = findings.iter().filter(|finding| kinds.insert(finding.kind)).map(|finding| finding.number).collect();
+/// Numbers of findings, one of each kind: the first, or that of the connection that tells most.
+fn one_of_each_kind(findings: &[&Finding], telling: Option<u64>) -> BTreeSet<usize> {
+    let mut numbers = BTreeMap::new();
     for finding in findings {
-        if shown.len() >= FINDINGS_SHOWN {
-            break;
-        }
-        shown.insert(finding.number);
+        numbers.entry(finding.kind).or_insert(finding.number);
     }
-    shown
+    for finding in findings.iter().rev().filter(|finding| telling.is_some() && finding.stream == telling) {
+        numbers.insert(finding.kind, finding.number);
+    }
+    numbers.into_values().collect()
 }

@@ -163,7 +163,8 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut current = String::new();
     let mut used: usize = 0;
-    for word in text.split_whitespace() {
+    for word in words(text) {
+        let word = word.as_ref();
         let length = word.width();
         if !current.is_empty() && used.saturating_add(length).saturating_add(1) <= width {
             current.push(' ');
@@ -191,6 +192,22 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The words of a text, a number and its unit being one.
+fn words(text: &str) -> Vec<Cow<'_, str>> {
+    const UNITS: [&str; 13] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "B", "KiB", "MiB", "GiB", "TiB"];
+    let is_unit = |word: &str| UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));
+    let mut words: Vec<Cow<'_, str>> = Vec::new();
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(number) if is_unit(word) && number.ends_with(|c: char| c.is_ascii_digit()) => {
+                *number = Cow::Owned(format!("{number} {word}"));
+            }
+            _ => words.push(Cow::Borrowed(word)),
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +217,13 @@ mod tests {
         assert_eq!(wrap("one two three four", 10), ["one two", "three four"]);
         assert_eq!(wrap("a 0123456789abcdef b", 10), ["a", "0123456789", "abcdef b"]);
         assert_eq!(wrap("", 10), Vec::<String>::new());
+    }
+
+    #[test]
+    fn wrap_keeps_a_number_with_its_unit() {
+        assert_eq!(wrap("used after 2.2 s.", 15), ["used after", "2.2 s."]);
+        assert_eq!(wrap("12 s", 10), ["12 s"]);
+        assert_eq!(wrap("section s of 12 segments", 15), ["section s of 12", "segments"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io;
 use unicode_width::UnicodeWidthStr;
 
 use super::page::{Ink, Page, wrap};
-use crate::render::format::{clock, count, duration, offset_seconds};
+use crate::render::format::{clock, count, counted, duration, offset_seconds};
 use crate::report::{EntryKind, FrameRef, Timeline, TimelineEntry};
 
 /// Columns between an entry's text and its note.
@@ -15,15 +15,33 @@ const GAP_INDENT: usize = 4;
 /// Columns that a text needs to be readable; on a narrower page the frame numbers give way.
 const TEXT_LEAST: usize = 24;
 
+/// How often the same thing happens before it is counted instead of shown.
+const REPETITIONS: usize = 3;
+
+/// What becomes of a thing that happens again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetitions {
+    /// Every one has its line.
+    Shown,
+    /// The first has its line, the others are counted.
+    Counted,
+}
+
 /// Writes one timeline, each line after `indent`.
-pub fn write(page: &mut Page<'_>, timeline: &Timeline, indent: &str) -> io::Result<()> {
+pub fn write(page: &mut Page<'_>, timeline: &Timeline, indent: &str, repetitions: Repetitions) -> io::Result<()> {
     let title = format!("#{}  {} → {}", timeline.stream, page.endpoint(timeline.client), page.endpoint(timeline.server));
     let first = timeline.entries.iter().find_map(|entry| entry.frame);
     let file = first.and_then(|at| page.file_name(at)).map_or_else(String::new, |name| format!(", in {name}"));
     page.ends(indent, (&title, Ink::Bold), (&format!("opened {}{file}", clock(timeline.opened, page.zone)), Ink::Dim))?;
     let columns = Columns::of(page, timeline, indent, first);
-    for entry in &timeline.entries {
-        columns.write(page, entry)?;
+    for run in timeline.entries.chunk_by(is_the_same) {
+        match run {
+            [first, rest @ ..] if repetitions == Repetitions::Counted && run.len() > REPETITIONS => {
+                columns.write(page, first)?;
+                columns.write_repetitions(page, rest)?;
+            }
+            _ => run.iter().try_for_each(|entry| columns.write(page, entry))?,
+        }
     }
     if timeline.omitted > 0 {
         page.line(&format!(
@@ -52,6 +70,15 @@ impl<'t> Columns<'t> {
         let has_room =
             page.width >= indent.width().saturating_add(offset).saturating_add(place).saturating_add(GAP_INDENT + TEXT_LEAST + 4);
         Self { indent, offset, place: if has_room { place } else { 0 }, first }
+    }
+
+    /// How often the same came again, and when for the last time.
+    fn write_repetitions(&self, page: &mut Page<'_>, again: &[TimelineEntry]) -> io::Result<()> {
+        let Some(last) = again.last() else { return Ok(()) };
+        let text =
+            format!("… the same {}, the last at {}", counted(again.len() as u64, "more time", "more times"), offset_seconds(last.at));
+        let margin = format!("{}{:width$}  ", self.indent, "", width = self.offset);
+        page.wrapped(&margin, &margin, &text, Ink::Dim)
     }
 
     /// Offset, text and note, and at the right edge the frame and the finding.
@@ -96,6 +123,13 @@ impl<'t> Columns<'t> {
     }
 }
 
+/// Whether two entries differ in nothing but their time and frame.
+fn is_the_same(one: &TimelineEntry, other: &TimelineEntry) -> bool {
+    (one.kind, one.direction, one.finding) == (other.kind, other.direction, other.finding)
+        && (&one.text, &one.note) == (&other.text, &other.note)
+        && one.kind != EntryKind::Gap
+}
+
 /// What an entry says; a gap without words of its own says how long it was.
 fn text(page: &Page<'_>, entry: &TimelineEntry) -> String {
     match (entry.text.as_str(), entry.span) {
@@ -107,7 +141,8 @@ fn text(page: &Page<'_>, entry: &TimelineEntry) -> String {
 /// `F1  frame 27`.
 fn place(page: &Page<'_>, entry: &TimelineEntry, first: Option<FrameRef>) -> String {
     let finding = entry.finding.map(|number| format!("F{number}  "));
-    let frame = entry.frame.map(|at| format!("frame {}", page.frame(at, first)));
+    // Where a silence begins is told by the line above it.
+    let frame = entry.frame.filter(|_| entry.kind != EntryKind::Gap).map(|at| format!("frame {}", page.frame(at, first)));
     format!("{}{}", finding.unwrap_or_default(), frame.unwrap_or_default()).trim_end().to_owned()
 }
 

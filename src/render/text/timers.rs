@@ -90,7 +90,7 @@ const fn name(timeout: &Timeout) -> &'static str {
 
 /// `10.003 s ± 5 ms`, `over 30 s, up to 60 s`, with what the server announced.
 fn value(timeout: &Timeout) -> String {
-    let mut text = match (timeout.value, timeout.count, timeout.low, timeout.high) {
+    let text = match (timeout.value, timeout.count, timeout.low, timeout.high) {
         (Some(value), ..) => match timeout.spread.filter(|spread| *spread > Span::ZERO) {
             Some(spread) => format!("{} (spread {})", duration(value), duration(spread)),
             None => duration(value),
@@ -101,10 +101,10 @@ fn value(timeout: &Timeout) -> String {
         (None, None, None, Some(high)) => format!("up to {}", duration(high)),
         (None, None, None, None) => "?".to_owned(),
     };
-    if let Some(announced) = timeout.announced {
-        text.push_str(&format!(", announced {}", duration(announced)));
+    match timeout.announced {
+        Some(announced) => format!("{text}, announced {}", duration(announced)),
+        None => text,
     }
-    text
 }
 
 fn write_cost(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -112,7 +112,7 @@ fn write_cost(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let mut parts = Vec::new();
     if cost.requests_lost > 0 {
         parts.push(format!(
-            "{} lost, of which {} sent again and {} surfaced to a caller",
+            "{} lost: {} sent again, {} surfaced to a caller",
             counted(cost.requests_lost, "request", "requests"),
             count(cost.retried),
             count(cost.surfaced)
