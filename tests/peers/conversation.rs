@@ -62,8 +62,6 @@ pub struct Conversation {
     pub seed: u64,
     /// The endpoint that opens it; unique in its batch.
     pub client: SocketAddr,
-    /// The other one.
-    pub server: SocketAddr,
     /// In the order of capture times.
     pub packets: Vec<Packet>,
 }
@@ -117,11 +115,11 @@ impl Conversation {
     pub fn new(seed: u64, place: u16, start: i64) -> Self {
         let mut simulation = Simulation::new(seed, place, start);
         simulation.live();
-        let [client, server] = simulation.addresses;
+        let [client, _] = simulation.addresses;
         let mut packets = simulation.packets;
         packets.sort_by_key(|packet| packet.time);
         packets.drain(..simulation.skip.min(packets.len().saturating_sub(2)));
-        Self { seed, client, server, packets }
+        Self { seed, client, packets }
     }
 }
 

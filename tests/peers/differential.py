@@ -9,7 +9,7 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 
   segments, syn, fin, rst   every frame of that side
   payload_octets            sum of TCP payload lengths; unique_octets: each sequence number once
-  handshake                 complete: SYN, SYN-ACK and an ACK of it; none: neither SYN nor SYN-ACK; unanswered: one side sent SYNs and nothing came back
+  handshake                 complete: SYN, SYN-ACK and an ACK of it; none: neither SYN nor SYN-ACK; unanswered: a SYN, and nothing came back
   first_fin                 frame and sender of the first FIN
   wire_gaps                 silences of 1 s or more between consecutive frames
   keepalive_probes          0 or 1 octet at snd_nxt - 1, ACK, no SYN, FIN or RST, all that side sent is acknowledged, the peer's last window is not 0, no FIN sent
@@ -95,6 +95,7 @@ class Side:
     def __init__(self):
         self.count = dict.fromkeys(SIDES, 0)
         self.next = None  # beyond everything sent, unwrapped
+        self.reference = None  # a number to unwrap by: the same, or what the other side acknowledged
         self.data_end = None
         self.acknowledged = None  # highest acknowledgement sent, in the other side's numbers
         self.window = None
@@ -102,7 +103,7 @@ class Side:
         self.ranges = []
 
     def unwrap(self, number):
-        near = self.next
+        near = self.reference
         return number if near is None else near + (number - near + HALF) % WRAP - HALF
 
 
@@ -114,6 +115,15 @@ def unique(ranges):
             total += high - low
         end = high if end is None else max(end, high)
     return total
+
+
+def judge_handshake(syn, syn_ack, final_ack, sides):
+    if syn and syn_ack and final_ack:
+        return "complete"
+    if not syn and not syn_ack:
+        return "none"
+    silent = any(not side.count["segments"] for side in sides) and not any(side.count["rst"] for side in sides)
+    return "unanswered" if syn and not syn_ack and silent else "other"
 
 
 def facts(part):
@@ -157,25 +167,21 @@ def facts(part):
             own.fin = end if own.fin is None else own.fin
             first_fin = first_fin or (frame.number, frame.source)
         own.next = max(end + frame.has(FIN), own.next if own.next is not None else end + frame.has(FIN))
+        own.reference = own.next
         if frame.length:
             own.ranges.append((start, end))
             own.data_end = max(end, own.data_end if own.data_end is not None else end)
         if frame.has(ACK):
-            if other.next is None and not frame.has(SYN):
-                other.next = frame.ack
-                ack = frame.ack
-            else:
-                ack = other.unwrap(frame.ack) if other.next is not None else None
+            if other.reference is None and not frame.has(SYN):
+                other.reference = frame.ack
+            ack = other.unwrap(frame.ack) if other.reference is not None else None
             if ack is not None:
                 own.acknowledged = ack if own.acknowledged is None else max(ack, own.acknowledged)
         own.window = frame.window
     for side in ends.values():
         side.count["unique_octets"] = unique(side.ranges)
     client = syn.source if syn else syn_ack.destination if syn_ack else None
-    answered = all(side.count["segments"] for side in ends.values())
-    handshake = "complete" if syn and syn_ack and final_ack else "none" if not syn and not syn_ack else "unanswered" if syn and not syn_ack and not answered and not any(s.count["rst"] for s in ends.values()) and not final_ack else "other"
-    if handshake == "unanswered" and ends[client].count["segments"] != ends[client].count["syn"]:
-        handshake = "other"
+    handshake = judge_handshake(syn, syn_ack, final_ack, ends.values())
     return {
         "first_frame": part[0].number, "pair": sorted(ends), "client": client, "sides": {name: side.count for name, side in ends.items()}, "handshake": handshake,
         "first_fin": first_fin, "wire_gaps": (gaps, None if longest is None else longest / 1e9), "after_close": after_close, "jumped": jumped,
