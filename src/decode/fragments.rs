@@ -88,7 +88,13 @@ pub(crate) struct Fragments {
 impl Fragments {
     /// An empty pool; nothing is allocated until a fragment comes.
     pub fn new() -> Self {
-        Self { partial: HashMap::with_hasher(fixed_hasher()), order: std::collections::VecDeque::new(), octets: 0, arrivals: 0, given_up: 0 }
+        Self {
+            partial: HashMap::with_hasher(fixed_hasher()),
+            order: std::collections::VecDeque::new(),
+            octets: 0,
+            arrivals: 0,
+            given_up: 0,
+        }
     }
 
     /// TCP datagrams whose first fragment came and that were never completed: those given up and those that still wait.

@@ -104,7 +104,9 @@ impl Layer {
     /// The network identifier of an overlay or of a provider backbone.
     pub fn network(self) -> Option<u32> {
         match self {
-            Self::Vxlan(id) | Self::VxlanGpe(id) | Self::Otv(id) | Self::Geneve(id) | Self::Nvgre(id) | Self::ProviderBackbone(id) => Some(id),
+            Self::Vxlan(id) | Self::VxlanGpe(id) | Self::Otv(id) | Self::Geneve(id) | Self::Nvgre(id) | Self::ProviderBackbone(id) => {
+                Some(id)
+            }
             _ => None,
         }
     }

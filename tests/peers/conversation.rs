@@ -99,6 +99,8 @@ struct Simulation {
     packets: Vec<Packet>,
     hidden_side: Option<usize>,
     skip: usize,
+    /// Where the incarnations of each side began.
+    used: [Vec<u32>; 2],
 }
 
 /// How a segment travels.
@@ -157,6 +159,7 @@ impl Simulation {
             packets: Vec::new(),
             hidden_side,
             skip,
+            used: [Vec::new(), Vec::new()],
         }
     }
 
@@ -189,10 +192,12 @@ impl Simulation {
             let id = if self.zero_id { 0 } else { before[side].id.max(1).wrapping_add(1) };
             self.sides[side] =
                 Side { initial: self.initial(), window: self.random.pick(&[502_u16, 8192, 64_240, 65_535]), id, ..Side::default() };
-            // A new incarnation begins elsewhere in sequence space, as RFC 6528 has it.
-            if again && self.sides[side].initial.wrapping_sub(before[side].snd_nxt).wrapping_add(1 << 20) < 1 << 21 {
-                self.sides[side].initial = before[side].snd_nxt.wrapping_add(1 << 27);
+            // A new incarnation begins elsewhere in sequence space than all before it, as RFC 6528 has it.
+            while self.used[side].iter().any(|used| self.sides[side].initial.wrapping_sub(*used).wrapping_add(1 << 20) < 1 << 21) {
+                self.sides[side].initial = self.sides[side].initial.wrapping_add(1 << 27);
             }
+            let initial = self.sides[side].initial;
+            self.used[side].push(initial);
             self.sides[side].snd_nxt = self.sides[side].initial;
         }
         let care = if again { Care::Once } else { Care::Ordinary };

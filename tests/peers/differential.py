@@ -18,6 +18,7 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 Deliberate differences:
 
   tshark before 4.4 does not begin a stream at a SYN with the known number after a FIN or RST, nor at a SYN-ACK with another number: such streams are split here.
+  A frame seen again within 5 ms is no second SYN and no probe. An RST does not say where a side's numbers begin: it may belong to the incarnation before.
   An incarnation whose SYN was not captured (numbers that jump by more than 2**20) is told apart by afterfin alone: only counts are compared there.
 """
 import json
@@ -31,6 +32,7 @@ FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 WRAP, HALF = 1 << 32, 1 << 31
 NANOSECONDS = 10**9
 JUMP = 1 << 20
+OBSERVED_AGAIN = 5_000_000  # nanoseconds: a second sight of the same frame, no second SYN
 SERVERS = ("10.2.0.1", "2001:db8:0:2::1")  # of the generator
 SIDES = ("segments", "payload_octets", "unique_octets", "syn", "fin", "rst", "keepalive_probes")
 COUNTS = ("segments", "payload_octets", "syn", "rst")
@@ -80,15 +82,21 @@ def resplit(stream):
     """The two cases in which Wireshark 4.4 begins a stream and 4.0 does not."""
     parts, known, closed = [[]], {}, False
     for frame in stream:
-        first = known.get(frame.source)
-        syn, syn_ack = frame.flags & (SYN | ACK | RST) == SYN, frame.flags & (SYN | ACK | RST) == SYN | ACK
-        if parts[-1] and first is not None and (syn and (frame.seq != first or closed) or syn_ack and frame.seq != first):
+        kind, other = frame.flags & (SYN | ACK | RST), known.get(frame.source, frame.seq) != frame.seq
+        if parts[-1] and (kind == SYN and (other or closed) and not seen_again(frame, parts[-1]) or kind == SYN | ACK and other):
             parts.append([])
             known, closed = {}, False
-        known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
+        if not frame.has(RST):
+            known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
         closed = closed or frame.has(FIN) or frame.has(RST)
         parts[-1].append(frame)
     return parts
+
+
+def seen_again(frame, before):
+    """Whether one of the last frames is another sight of this one."""
+    same = lambda f: (f.source, f.seq, f.ack, f.flags, f.length, f.window)
+    return any(same(frame) == same(seen) and frame.time - seen.time <= OBSERVED_AGAIN for seen in before[-6:])
 
 
 class Side:
@@ -131,7 +139,7 @@ def facts(part):
     gaps, longest, previous = 0, None, None
     syn = syn_ack = final_ack = first_fin = after_close = None
     jumped = False
-    for frame in part:
+    for place, frame in enumerate(part):
         own, other = ends[frame.source], ends[frame.destination]
         rst = frame.has(RST)
         own.count["segments"] += 1
@@ -157,7 +165,7 @@ def facts(part):
             final_ack = frame
         probe = own.next is not None and frame.length <= 1 and not frame.has(SYN | FIN) and at == own.next - 1
         if probe and frame.has(ACK) and own.fin is None and other.acknowledged is not None and other.acknowledged >= own.next and other.window != 0:
-            own.count["keepalive_probes"] += 1
+            own.count["keepalive_probes"] += not seen_again(frame, part[max(0, place - 6) : place])
         new = frame.length > 0 and not probe and (own.data_end is None or end > own.data_end) and (own.fin is None or end <= own.fin)
         hole = own.next is not None and at < own.next
         if new and not hole and other.fin is not None and after_close is None:

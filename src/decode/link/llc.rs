@@ -33,7 +33,9 @@ pub(crate) fn bridged(organisation: u32, protocol: u16, payload: View<'_>, over_
         // Ethernet; Ethernet in 802.3 bridged tunnels (802.1H); Apple
         (0 | 0x00_00f8 | 0x08_0007, 0x0600..) => Ok((Next::EtherType(protocol), payload)),
         // IEEE 802.1: bridged 802.3 with and without check sequence
-        (0x00_80c2, 0x0001) => Ok((Next::Ethernet, payload.skip(padding).ok_or(End::Malformed("ethernet: header cut short"))?.without_trailer(4))),
+        (0x00_80c2, 0x0001) => {
+            Ok((Next::Ethernet, payload.skip(padding).ok_or(End::Malformed("ethernet: header cut short"))?.without_trailer(4)))
+        }
         (0x00_80c2, 0x0007) => Ok((Next::Ethernet, payload.skip(padding).ok_or(End::Malformed("ethernet: header cut short"))?)),
         (0x00_000c, 0x2000..=0x2004) => Err(End::Skipped("cdp")),
         _ => Err(End::Skipped("llc snap")),

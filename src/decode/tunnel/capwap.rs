@@ -19,7 +19,8 @@ pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk) -> Option<Read<'a>> {
         (true, 0 | 1) => {
             let control: [u8; 2] = frame.array(0)?;
             // some controllers swap the two octets of frame control: version 0 and kind data tell which one is the first
-            let swapped = control.first().is_some_and(|first| first & 0x0f != 0x08) && control.last().is_some_and(|last| last & 0x0f == 0x08);
+            let swapped =
+                control.first().is_some_and(|first| first & 0x0f != 0x08) && control.last().is_some_and(|last| last & 0x0f == 0x08);
             Next::Ieee80211 { padded: false, swapped }
         }
         _ => return None,
