@@ -17,6 +17,9 @@ const MICROSECOND: i64 = 1_000;
 const MILLISECOND: i64 = 1_000_000;
 const SECOND: i64 = 1_000_000_000;
 
+/// A segment is captured so much later than it was sent, at most.
+const LATEST: i64 = 3 * MILLISECOND;
+
 /// Idle times that happen: thinking, keep-alive timers, tables that expire.
 const PAUSES: [i64; 8] =
     [200 * MILLISECOND, 900 * MILLISECOND, SECOND, 1_100 * MILLISECOND, 5 * SECOND, 61 * SECOND, 350 * SECOND, 4000 * SECOND];
@@ -108,6 +111,8 @@ struct Simulation {
 enum Care {
     /// As the weather has it.
     Ordinary,
+    /// In its place, though it may be missed or repeated: a handshake that overtakes itself says nothing certain.
+    InOrder,
     /// Captured once: its meaning hangs on what was captured around it.
     Once,
 }
@@ -170,7 +175,7 @@ impl Simulation {
                 self.talk();
                 self.end();
             }
-            self.now += self.random.pick(&[MILLISECOND, 50 * MILLISECOND, SECOND, 61 * SECOND]);
+            self.now += self.random.pick(&[2 * LATEST, 50 * MILLISECOND, SECOND, 61 * SECOND]);
         }
     }
 
@@ -200,7 +205,7 @@ impl Simulation {
             self.used[side].push(initial);
             self.sides[side].snd_nxt = self.sides[side].initial;
         }
-        let care = if again { Care::Once } else { Care::Ordinary };
+        let care = if again { Care::Once } else { Care::InOrder };
         let data = if self.random.percent(3) { self.random.between(1, 500) } else { 0 };
         let syn = self.send(0, SYN, 0, data, care);
         if self.random.percent(6) {
@@ -311,6 +316,7 @@ impl Simulation {
 
     /// Both sides have acknowledged everything, and it was captured.
     fn settle(&mut self) {
+        self.now += 2 * LATEST;
         for side in [0, 1] {
             self.pass();
             self.sides[side].rcv_nxt = self.sides[1 - side].snd_nxt;
@@ -517,8 +523,8 @@ impl Simulation {
             return;
         }
         let mut packet = packet.clone();
-        if self.random.percent(self.weather.late) {
-            packet.time += self.random.between(0, 3 * MILLISECOND);
+        if self.random.percent(self.weather.late) && care != Care::InOrder {
+            packet.time += self.random.between(0, LATEST);
         }
         self.packets.push(packet.clone());
         if self.random.percent(self.weather.repeated) {

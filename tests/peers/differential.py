@@ -27,7 +27,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-FIELDS = "frame.number frame.time_epoch ip.src ip.dst ipv6.src ipv6.dst tcp.stream tcp.srcport tcp.dstport tcp.seq_raw tcp.ack_raw tcp.flags tcp.len tcp.window_size_value".split()
+FIELDS = "frame.number frame.time_epoch ip.src ip.dst ipv6.src ipv6.dst tcp.stream tcp.srcport tcp.dstport tcp.seq_raw tcp.ack_raw tcp.flags tcp.len tcp.window_size_value ip.id tcp.options.timestamp.tsval".split()
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 WRAP, HALF = 1 << 32, 1 << 31
 NANOSECONDS = 10**9
@@ -39,14 +39,15 @@ COUNTS = ("segments", "payload_octets", "syn", "rst")
 
 
 class Frame:
-    __slots__ = ("number", "time", "source", "destination", "stream", "seq", "ack", "flags", "length", "window")
+    __slots__ = ("number", "time", "source", "destination", "stream", "seq", "ack", "flags", "length", "window", "mark")
 
     def __init__(self, row):
-        number, time, s4, d4, s6, d6, stream, sport, dport, seq, ack, flags, length, window = row
+        number, time, s4, d4, s6, d6, stream, sport, dport, seq, ack, flags, length, window, ip_id, stamp = row
         seconds, _, fraction = time.partition(".")
         self.number, self.time, self.stream = int(number), int(seconds) * NANOSECONDS + int((fraction + "0" * 9)[:9]), int(stream)
         self.source, self.destination = endpoint(s4 or s6, sport), endpoint(d4 or d6, dport)
         self.seq, self.ack, self.flags, self.length, self.window = int(seq), int(ack or 0), int(flags, 16), int(length), int(window)
+        self.mark = (ip_id, stamp)
 
     def has(self, flag):
         return bool(self.flags & flag)
@@ -95,7 +96,7 @@ def resplit(stream):
 
 def seen_again(frame, before):
     """Whether one of the last frames is another sight of this one."""
-    same = lambda f: (f.source, f.seq, f.ack, f.flags, f.length, f.window)
+    same = lambda f: (f.source, f.seq, f.ack, f.flags, f.length, f.window, f.mark)
     return any(same(frame) == same(seen) and frame.time - seen.time <= OBSERVED_AGAIN for seen in before[-6:])
 
 
