@@ -17,6 +17,9 @@ const MICROSECOND: i64 = 1_000;
 const MILLISECOND: i64 = 1_000_000;
 const SECOND: i64 = 1_000_000_000;
 
+/// A segment is captured so much later than it was sent, at most.
+const LATEST: i64 = 3 * MILLISECOND;
+
 /// Idle times that happen: thinking, keep-alive timers, tables that expire.
 const PAUSES: [i64; 8] =
     [200 * MILLISECOND, 900 * MILLISECOND, SECOND, 1_100 * MILLISECOND, 5 * SECOND, 61 * SECOND, 350 * SECOND, 4000 * SECOND];
@@ -62,8 +65,6 @@ pub struct Conversation {
     pub seed: u64,
     /// The endpoint that opens it; unique in its batch.
     pub client: SocketAddr,
-    /// The other one.
-    pub server: SocketAddr,
     /// In the order of capture times.
     pub packets: Vec<Packet>,
 }
@@ -101,6 +102,8 @@ struct Simulation {
     packets: Vec<Packet>,
     hidden_side: Option<usize>,
     skip: usize,
+    /// Where the incarnations of each side began.
+    used: [Vec<u32>; 2],
 }
 
 /// How a segment travels.
@@ -108,6 +111,8 @@ struct Simulation {
 enum Care {
     /// As the weather has it.
     Ordinary,
+    /// In its place, though it may be missed or repeated: a handshake that overtakes itself says nothing certain.
+    InOrder,
     /// Captured once: its meaning hangs on what was captured around it.
     Once,
 }
@@ -117,11 +122,11 @@ impl Conversation {
     pub fn new(seed: u64, place: u16, start: i64) -> Self {
         let mut simulation = Simulation::new(seed, place, start);
         simulation.live();
-        let [client, server] = simulation.addresses;
+        let [client, _] = simulation.addresses;
         let mut packets = simulation.packets;
         packets.sort_by_key(|packet| packet.time);
         packets.drain(..simulation.skip.min(packets.len().saturating_sub(2)));
-        Self { seed, client, server, packets }
+        Self { seed, client, packets }
     }
 }
 
@@ -159,6 +164,7 @@ impl Simulation {
             packets: Vec::new(),
             hidden_side,
             skip,
+            used: [Vec::new(), Vec::new()],
         }
     }
 
@@ -169,7 +175,7 @@ impl Simulation {
                 self.talk();
                 self.end();
             }
-            self.now += self.random.pick(&[MILLISECOND, 50 * MILLISECOND, SECOND, 61 * SECOND]);
+            self.now += self.random.pick(&[2 * LATEST, 50 * MILLISECOND, SECOND, 61 * SECOND]);
         }
     }
 
@@ -191,13 +197,15 @@ impl Simulation {
             let id = if self.zero_id { 0 } else { before[side].id.max(1).wrapping_add(1) };
             self.sides[side] =
                 Side { initial: self.initial(), window: self.random.pick(&[502_u16, 8192, 64_240, 65_535]), id, ..Side::default() };
-            // A new incarnation begins elsewhere in sequence space, as RFC 6528 has it.
-            if again && self.sides[side].initial.wrapping_sub(before[side].snd_nxt).wrapping_add(1 << 20) < 1 << 21 {
-                self.sides[side].initial = before[side].snd_nxt.wrapping_add(1 << 27);
+            // A new incarnation begins elsewhere in sequence space than all before it, as RFC 6528 has it.
+            while self.used[side].iter().any(|used| self.sides[side].initial.wrapping_sub(*used).wrapping_add(1 << 20) < 1 << 21) {
+                self.sides[side].initial = self.sides[side].initial.wrapping_add(1 << 27);
             }
+            let initial = self.sides[side].initial;
+            self.used[side].push(initial);
             self.sides[side].snd_nxt = self.sides[side].initial;
         }
-        let care = if again { Care::Once } else { Care::Ordinary };
+        let care = if again { Care::Once } else { Care::InOrder };
         let data = if self.random.percent(3) { self.random.between(1, 500) } else { 0 };
         let syn = self.send(0, SYN, 0, data, care);
         if self.random.percent(6) {
@@ -308,6 +316,7 @@ impl Simulation {
 
     /// Both sides have acknowledged everything, and it was captured.
     fn settle(&mut self) {
+        self.now += 2 * LATEST;
         for side in [0, 1] {
             self.pass();
             self.sides[side].rcv_nxt = self.sides[1 - side].snd_nxt;
@@ -514,8 +523,8 @@ impl Simulation {
             return;
         }
         let mut packet = packet.clone();
-        if self.random.percent(self.weather.late) {
-            packet.time += self.random.between(0, 3 * MILLISECOND);
+        if self.random.percent(self.weather.late) && care != Care::InOrder {
+            packet.time += self.random.between(0, LATEST);
         }
         self.packets.push(packet.clone());
         if self.random.percent(self.weather.repeated) {

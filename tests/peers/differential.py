@@ -9,7 +9,7 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 
   segments, syn, fin, rst   every frame of that side
   payload_octets            sum of TCP payload lengths; unique_octets: each sequence number once
-  handshake                 complete: SYN, SYN-ACK and an ACK of it; none: neither SYN nor SYN-ACK; unanswered: one side sent SYNs and nothing came back
+  handshake                 complete: SYN, SYN-ACK and an ACK of it; none: neither SYN nor SYN-ACK; unanswered: a SYN, and nothing came back
   first_fin                 frame and sender of the first FIN
   wire_gaps                 silences of 1 s or more between consecutive frames
   keepalive_probes          0 or 1 octet at snd_nxt - 1, ACK, no SYN, FIN or RST, all that side sent is acknowledged, the peer's last window is not 0, no FIN sent
@@ -18,6 +18,7 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 Deliberate differences:
 
   tshark before 4.4 does not begin a stream at a SYN with the known number after a FIN or RST, nor at a SYN-ACK with another number: such streams are split here.
+  A frame seen again within 5 ms is no second SYN and no probe. An RST does not say where a side's numbers begin: it may belong to the incarnation before.
   An incarnation whose SYN was not captured (numbers that jump by more than 2**20) is told apart by afterfin alone: only counts are compared there.
 """
 import json
@@ -26,25 +27,27 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-FIELDS = "frame.number frame.time_epoch ip.src ip.dst ipv6.src ipv6.dst tcp.stream tcp.srcport tcp.dstport tcp.seq_raw tcp.ack_raw tcp.flags tcp.len tcp.window_size_value".split()
+FIELDS = "frame.number frame.time_epoch ip.src ip.dst ipv6.src ipv6.dst tcp.stream tcp.srcport tcp.dstport tcp.seq_raw tcp.ack_raw tcp.flags tcp.len tcp.window_size_value ip.id tcp.options.timestamp.tsval".split()
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 WRAP, HALF = 1 << 32, 1 << 31
 NANOSECONDS = 10**9
 JUMP = 1 << 20
+OBSERVED_AGAIN = 5_000_000  # nanoseconds: a second sight of the same frame, no second SYN
 SERVERS = ("10.2.0.1", "2001:db8:0:2::1")  # of the generator
 SIDES = ("segments", "payload_octets", "unique_octets", "syn", "fin", "rst", "keepalive_probes")
 COUNTS = ("segments", "payload_octets", "syn", "rst")
 
 
 class Frame:
-    __slots__ = ("number", "time", "source", "destination", "stream", "seq", "ack", "flags", "length", "window")
+    __slots__ = ("number", "time", "source", "destination", "stream", "seq", "ack", "flags", "length", "window", "mark")
 
     def __init__(self, row):
-        number, time, s4, d4, s6, d6, stream, sport, dport, seq, ack, flags, length, window = row
+        number, time, s4, d4, s6, d6, stream, sport, dport, seq, ack, flags, length, window, ip_id, stamp = row
         seconds, _, fraction = time.partition(".")
         self.number, self.time, self.stream = int(number), int(seconds) * NANOSECONDS + int((fraction + "0" * 9)[:9]), int(stream)
         self.source, self.destination = endpoint(s4 or s6, sport), endpoint(d4 or d6, dport)
         self.seq, self.ack, self.flags, self.length, self.window = int(seq), int(ack or 0), int(flags, 16), int(length), int(window)
+        self.mark = (ip_id, stamp)
 
     def has(self, flag):
         return bool(self.flags & flag)
@@ -80,21 +83,28 @@ def resplit(stream):
     """The two cases in which Wireshark 4.4 begins a stream and 4.0 does not."""
     parts, known, closed = [[]], {}, False
     for frame in stream:
-        first = known.get(frame.source)
-        syn, syn_ack = frame.flags & (SYN | ACK | RST) == SYN, frame.flags & (SYN | ACK | RST) == SYN | ACK
-        if parts[-1] and first is not None and (syn and (frame.seq != first or closed) or syn_ack and frame.seq != first):
+        kind, other = frame.flags & (SYN | ACK | RST), known.get(frame.source, frame.seq) != frame.seq
+        if parts[-1] and (kind == SYN and (other or closed) and not seen_again(frame, parts[-1]) or kind == SYN | ACK and other):
             parts.append([])
             known, closed = {}, False
-        known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
+        if not frame.has(RST):
+            known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
         closed = closed or frame.has(FIN) or frame.has(RST)
         parts[-1].append(frame)
     return parts
+
+
+def seen_again(frame, before):
+    """Whether one of the last frames is another sight of this one."""
+    same = lambda f: (f.source, f.seq, f.ack, f.flags, f.length, f.window, f.mark)
+    return any(same(frame) == same(seen) and frame.time - seen.time <= OBSERVED_AGAIN for seen in before[-6:])
 
 
 class Side:
     def __init__(self):
         self.count = dict.fromkeys(SIDES, 0)
         self.next = None  # beyond everything sent, unwrapped
+        self.reference = None  # a number to unwrap by: the same, or what the other side acknowledged
         self.data_end = None
         self.acknowledged = None  # highest acknowledgement sent, in the other side's numbers
         self.window = None
@@ -102,7 +112,7 @@ class Side:
         self.ranges = []
 
     def unwrap(self, number):
-        near = self.next
+        near = self.reference
         return number if near is None else near + (number - near + HALF) % WRAP - HALF
 
 
@@ -116,12 +126,21 @@ def unique(ranges):
     return total
 
 
+def judge_handshake(syn, syn_ack, final_ack, sides):
+    if syn and syn_ack and final_ack:
+        return "complete"
+    if not syn and not syn_ack:
+        return "none"
+    silent = any(not side.count["segments"] for side in sides) and not any(side.count["rst"] for side in sides)
+    return "unanswered" if syn and not syn_ack and silent else "other"
+
+
 def facts(part):
     ends = {part[0].source: Side(), part[0].destination: Side()}
     gaps, longest, previous = 0, None, None
     syn = syn_ack = final_ack = first_fin = after_close = None
     jumped = False
-    for frame in part:
+    for place, frame in enumerate(part):
         own, other = ends[frame.source], ends[frame.destination]
         rst = frame.has(RST)
         own.count["segments"] += 1
@@ -147,7 +166,7 @@ def facts(part):
             final_ack = frame
         probe = own.next is not None and frame.length <= 1 and not frame.has(SYN | FIN) and at == own.next - 1
         if probe and frame.has(ACK) and own.fin is None and other.acknowledged is not None and other.acknowledged >= own.next and other.window != 0:
-            own.count["keepalive_probes"] += 1
+            own.count["keepalive_probes"] += not seen_again(frame, part[max(0, place - 6) : place])
         new = frame.length > 0 and not probe and (own.data_end is None or end > own.data_end) and (own.fin is None or end <= own.fin)
         hole = own.next is not None and at < own.next
         if new and not hole and other.fin is not None and after_close is None:
@@ -157,25 +176,21 @@ def facts(part):
             own.fin = end if own.fin is None else own.fin
             first_fin = first_fin or (frame.number, frame.source)
         own.next = max(end + frame.has(FIN), own.next if own.next is not None else end + frame.has(FIN))
+        own.reference = own.next
         if frame.length:
             own.ranges.append((start, end))
             own.data_end = max(end, own.data_end if own.data_end is not None else end)
         if frame.has(ACK):
-            if other.next is None and not frame.has(SYN):
-                other.next = frame.ack
-                ack = frame.ack
-            else:
-                ack = other.unwrap(frame.ack) if other.next is not None else None
+            if other.reference is None and not frame.has(SYN):
+                other.reference = frame.ack
+            ack = other.unwrap(frame.ack) if other.reference is not None else None
             if ack is not None:
                 own.acknowledged = ack if own.acknowledged is None else max(ack, own.acknowledged)
         own.window = frame.window
     for side in ends.values():
         side.count["unique_octets"] = unique(side.ranges)
     client = syn.source if syn else syn_ack.destination if syn_ack else None
-    answered = all(side.count["segments"] for side in ends.values())
-    handshake = "complete" if syn and syn_ack and final_ack else "none" if not syn and not syn_ack else "unanswered" if syn and not syn_ack and not answered and not any(s.count["rst"] for s in ends.values()) and not final_ack else "other"
-    if handshake == "unanswered" and ends[client].count["segments"] != ends[client].count["syn"]:
-        handshake = "other"
+    handshake = judge_handshake(syn, syn_ack, final_ack, ends.values())
     return {
         "first_frame": part[0].number, "pair": sorted(ends), "client": client, "sides": {name: side.count for name, side in ends.items()}, "handshake": handshake,
         "first_fin": first_fin, "wire_gaps": (gaps, None if longest is None else longest / 1e9), "after_close": after_close, "jumped": jumped,
