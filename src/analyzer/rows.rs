@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::Protocol;
 use crate::decode::Decoder;
 use crate::detect::context::Context;
 use crate::endpoint::{Role, Side};
@@ -19,11 +18,13 @@ pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder) -> V
             by_stream.entry(stream).or_default().push(finding.number);
         }
     }
-    context
+    let mut rows: Vec<ConnectionRow> = context
         .connections
         .iter()
         .map(|connection| row(connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder))
-        .collect()
+        .collect();
+    rows.sort_by_key(|row| row.stream);
+    rows
 }
 
 fn row(connection: &Connection, context: &Context<'_>, findings: Vec<usize>, decoder: &Decoder) -> ConnectionRow {
@@ -54,7 +55,7 @@ fn row(connection: &Connection, context: &Context<'_>, findings: Vec<usize>, dec
         rtt: connection.rtt(),
         one_sided: connection.one_sided(),
         requests: u64::from(connection.requests),
-        protocol: protocol(connection.dialogue.protocol()),
+        protocol: connection.dialogue.protocol().as_str(),
         host: String::new(),
         client_to_server: counts(connection.half(client)),
         server_to_client: counts(connection.half(server)),
@@ -125,26 +126,4 @@ fn after_close(connection: &Connection) -> Option<AfterClose> {
         first_frame: first.first.frame.into(),
         close_acknowledged: first.acknowledged,
     })
-}
-
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http1 => "http/1",
-        Protocol::Http2 => "http/2",
-        Protocol::Tls => "tls",
-        Protocol::WebSocket => "websocket",
-        Protocol::PostgreSql => "postgresql",
-        Protocol::MySql => "mysql",
-        Protocol::Redis => "redis",
-        Protocol::Kafka => "kafka",
-        Protocol::Amqp => "amqp",
-        Protocol::Smtp => "smtp",
-        Protocol::Dns => "dns",
-        Protocol::Mqtt => "mqtt",
-        Protocol::Ldap => "ldap",
-        Protocol::Ftp => "ftp",
-        Protocol::Imap => "imap",
-        Protocol::Ssh => "ssh",
-        Protocol::Unknown => "unknown",
-    }
 }

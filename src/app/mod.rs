@@ -81,6 +81,32 @@ pub enum Protocol {
     Smb,
 }
 
+impl Protocol {
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1",
+            Self::Http2 => "http/2",
+            Self::Tls => "tls",
+            Self::WebSocket => "websocket",
+            Self::PostgreSql => "postgresql",
+            Self::MySql => "mysql",
+            Self::Redis => "redis",
+            Self::Kafka => "kafka",
+            Self::Amqp => "amqp",
+            Self::Smtp => "smtp",
+            Self::Dns => "dns",
+            Self::Mqtt => "mqtt",
+            Self::Ldap => "ldap",
+            Self::Ftp => "ftp",
+            Self::Imap => "imap",
+            Self::Ssh => "ssh",
+            Self::Smb => "smb",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What a payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum What {

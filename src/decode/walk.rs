@@ -109,10 +109,9 @@ impl Ip<'_> {
     #[inline]
     pub fn endpoints(&self, source_port: u16, destination_port: u16) -> (Endpoint, Endpoint) {
         match self {
-            Self::V4([.., s0, s1, s2, s3, d0, d1, d2, d3], routed) => (
-                Endpoint::v4([*s0, *s1, *s2, *s3], source_port),
-                Endpoint::v4(routed.unwrap_or([*d0, *d1, *d2, *d3]), destination_port),
-            ),
+            Self::V4([.., s0, s1, s2, s3, d0, d1, d2, d3], routed) => {
+                (Endpoint::v4([*s0, *s1, *s2, *s3], source_port), Endpoint::v4(routed.unwrap_or([*d0, *d1, *d2, *d3]), destination_port))
+            }
             Self::V6(header) => {
                 let address = |at: usize| header.get(at..).and_then(|rest| rest.first_chunk::<16>()).copied().unwrap_or_default();
                 (Endpoint::v6(address(8), source_port), Endpoint::v6(address(24), destination_port))

@@ -66,6 +66,15 @@ impl<'a> Context<'a> {
         Self { connections, observer, timers, thresholds, end, servers }
     }
 
+    /// The connection with this number, and its index. Numbers run with the index unless ICMP errors took some.
+    pub fn connection(&self, stream: u64) -> Option<(usize, &'a Connection)> {
+        let guess = usize::try_from(stream).ok()?;
+        match self.connections.get(guess) {
+            Some(connection) if connection.stream == stream => Some((guess, connection)),
+            _ => self.connections.iter().enumerate().find(|(_, connection)| connection.stream == stream),
+        }
+    }
+
     /// Whether the server carried traffic of another connection than `stream` at or after `since`.
     pub fn server_alive_elsewhere(&self, server: Endpoint, stream: u64, since: Timestamp) -> bool {
         self.servers

@@ -13,8 +13,7 @@ use crate::time::{Span, Timestamp};
 
 /// The timeline of connection `stream`, if its log was kept.
 pub fn of_stream(stream: u64, context: &Context<'_>, findings: &[Finding]) -> Option<Timeline> {
-    let at = usize::try_from(stream).ok()?;
-    let connection = context.connections.get(at)?;
+    let (at, connection) = context.connection(stream)?;
     let log = context.observer.watch(at)?.log.as_deref()?;
     Some(Builder::new(connection, log, findings, context.end).build())
 }

@@ -127,6 +127,8 @@ pub struct Connection {
     pub clock_back_at: Option<Timestamp>,
     /// Incarnations inside this number.
     pub incarnations: u32,
+    /// The handshake of the first incarnation, once there is a second.
+    pub first_handshake: Option<HandshakeView>,
     /// The incarnation before, as it stood when the SYN-less one began.
     pub past: Option<Box<Connection>>,
     /// Where it was captured, the first few.
@@ -170,6 +172,7 @@ impl Connection {
             clock_back: Span::ZERO,
             clock_back_at: None,
             incarnations: 1,
+            first_handshake: None,
             past: None,
             vantages: Vec::new(),
             recent: RecentSights::default(),
@@ -177,6 +180,25 @@ impl Connection {
             smallest_rtt: None,
             icmp_errors: 0,
         }
+    }
+
+    /// A new incarnation begins inside the numbered connection: numbering and state start over, counts go on.
+    pub(super) fn restart(&mut self) {
+        self.past = None;
+        let past = self.clone();
+        self.first_handshake.get_or_insert(past.handshake_view());
+        self.past = Some(Box::new(past));
+        for half in &mut self.halves {
+            half.restart();
+        }
+        self.handshake = HandshakeSeen::default();
+        self.close = None;
+        self.reset = None;
+        self.turn = None;
+        self.last_real = None;
+        self.before_unsolicited = None;
+        self.dialogue = Dialogue::default();
+        self.incarnations = self.incarnations.saturating_add(1);
     }
 
     /// One side.
@@ -253,6 +275,9 @@ impl Connection {
 
     /// How far the handshake went.
     pub fn handshake_view(&self) -> HandshakeView {
+        if let Some(first) = self.first_handshake {
+            return first;
+        }
         let seen = &self.handshake;
         match (seen.syn, seen.syn_ack, seen.completed) {
             (Some(_), Some(_), Some(_)) => HandshakeView::Complete,

@@ -62,11 +62,6 @@ impl RecentSights {
         known
     }
 
-    /// Whether `segment` was seen before.
-    pub fn contains(&self, segment: &Segment<'_>, side: Side) -> bool {
-        self.knows(&Sight::of(segment, side))
-    }
-
     fn knows(&self, sight: &Sight) -> bool {
         self.short.iter().take(usize::from(self.used)).any(|old| is_same(old, sight))
             || self.long.as_deref().is_some_and(|long| long.sights.iter().any(|old| is_same(old, sight)))

@@ -1,5 +1,7 @@
 //! The transition: what one segment does to its connection.
 
+use hashbrown::HashMap;
+
 use super::connection::{Close, Connection, PayloadAfterFin};
 use super::half::{Fin, Mark, Position};
 use super::reset::{self, Reset};
@@ -20,12 +22,18 @@ const FAREWELL_BEFORE_FIN: Span = Span::from_millis(50);
 /// any window without scaling and than the few segments that may still be under way.
 const NEW_INCARNATION_DISTANCE: i64 = 1 << 20;
 
+/// So many 4-tuples that only ICMP errors have shown get a number of their own.
+const RESERVED_NUMBERS: usize = 65_536;
+
 /// Follows every connection.
 #[derive(Debug)]
 pub struct Tracker {
     table: FlowTable,
     servers: KnownServers,
     thresholds: Thresholds,
+    next_stream: u64,
+    /// Numbers of 4-tuples that only ICMP errors have shown so far: Wireshark numbers them too.
+    reserved: HashMap<FlowKey, u64, ahash::RandomState>,
     /// Further sights of segments already seen.
     pub duplicates: u64,
 }
@@ -33,7 +41,14 @@ pub struct Tracker {
 impl Tracker {
     /// A tracker that has seen nothing.
     pub fn new(thresholds: Thresholds) -> Self {
-        Self { table: FlowTable::default(), servers: KnownServers::default(), thresholds, duplicates: 0 }
+        Self {
+            table: FlowTable::default(),
+            servers: KnownServers::default(),
+            thresholds,
+            next_stream: 0,
+            reserved: HashMap::default(),
+            duplicates: 0,
+        }
     }
 
     /// A connection by its index.
@@ -41,7 +56,7 @@ impl Tracker {
         self.table.get(at)
     }
 
-    /// Every connection in the order of its first frame; the index is the one of [`Step::connection`].
+    /// Every connection in the order of its first segment; the index is the one of [`Step::connection`].
     pub fn connections(&self) -> &[Connection] {
         self.table.connections()
     }
@@ -49,7 +64,13 @@ impl Tracker {
     /// An ICMP error quotes a segment of a connection: its index, if it is known.
     pub fn icmp(&mut self, quote: &IcmpQuote) -> Option<usize> {
         let (key, _) = FlowKey::of(quote.src, quote.dst, quote.tenant);
-        let at = self.table.find(&key)?;
+        let Some(at) = self.table.find(&key) else {
+            if self.reserved.len() < RESERVED_NUMBERS && !self.reserved.contains_key(&key) {
+                self.reserved.insert(key, self.next_stream);
+                self.next_stream += 1;
+            }
+            return None;
+        };
         let connection = self.table.get_mut(at)?;
         connection.icmp_errors = connection.icmp_errors.saturating_add(1);
         Some(at)
@@ -102,7 +123,10 @@ impl Tracker {
             (true, true) => (side.other(), RoleBasis::SynAck),
             _ => (self.servers.guess_client(key.endpoint(Side::Low), key.endpoint(Side::High)), RoleBasis::Guess),
         };
-        let stream = self.table.connections().len() as u64;
+        let stream = self.reserved.remove(&key).unwrap_or_else(|| {
+            self.next_stream += 1;
+            self.next_stream - 1
+        });
         self.table.insert(Connection::new(stream, key, client, basis, Mark::of(segment)))
     }
 
@@ -116,7 +140,7 @@ impl Tracker {
         let half = connection.half(side);
         let Some(base) = half.base else { return Incarnation::Current };
         if base == segment.seq {
-            return if reopens(connection, side, segment) { Incarnation::New } else { Incarnation::Current };
+            return Incarnation::Current;
         }
         if segment.flags.ack() && !begins_by_syn_ack(connection, side, segment) {
             return Incarnation::Current;
@@ -129,11 +153,13 @@ impl Tracker {
     }
 }
 
-/// A SYN with the number already known begins a new connection only after a close of one that existed. A SYN sent again after a refusal
-/// (Windows tries three times) is the same attempt, and no stack takes SYN and FIN together for an opening.
+/// A SYN with the number already known begins a new incarnation inside the numbered connection, once a connection that existed was
+/// closed. A SYN sent again after a refusal (Windows tries three times) is the same attempt, and no stack takes SYN and FIN together for
+/// an opening.
 fn reopens(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
-    let closed = connection.close.is_some() || connection.first_fin.is_some();
-    closed && !segment.flags.ack() && !segment.flags.fin() && !connection.recent.contains(segment, side)
+    let closed = connection.close.is_some();
+    let again = segment.flags.syn() && !segment.flags.ack() && !segment.flags.fin() && !segment.flags.rst();
+    closed && again && connection.half(side).base == Some(segment.seq)
 }
 
 /// A SYN-ACK with another number begins a new connection, unless it answers the SYN that is known (SYN cookies, two servers behind one
@@ -236,14 +262,24 @@ impl Transition<'_, '_> {
     }
 
     fn restart_if_new_incarnation(&mut self) -> bool {
+        if reopens(self.connection, self.side, self.segment) {
+            self.connection.restart();
+            return true;
+        }
+        if !self.numbers_are_of_another_incarnation() {
+            return false;
+        }
+        self.connection.restart();
+        true
+    }
+
+    /// After a close, numbers far from the known ones on both sides: a new incarnation whose SYN was not captured.
+    fn numbers_are_of_another_incarnation(&self) -> bool {
         let (segment, side) = (self.segment, self.side);
         if segment.flags.any(crate::segment::Flags(0x06)) || !segment.flags.ack() {
             return false;
         }
         let closed = self.connection.reset.is_some() || self.connection.halves.iter().all(|half| half.effective_fin().is_some());
-        if !closed {
-            return false;
-        }
         let far = |half_side: Side, seq: SeqNumber| {
             let half = self.connection.half(half_side);
             match (half.known_position(seq), half.snd_nxt) {
@@ -251,23 +287,7 @@ impl Transition<'_, '_> {
                 _ => false,
             }
         };
-        if !far(side, segment.seq) || !far(side.other(), segment.ack) {
-            return false;
-        }
-        let connection = &mut *self.connection;
-        connection.past = None;
-        connection.past = Some(Box::new(connection.clone()));
-        for half in &mut connection.halves {
-            half.restart();
-        }
-        connection.close = None;
-        connection.reset = None;
-        connection.turn = None;
-        connection.last_real = None;
-        connection.before_unsolicited = None;
-        connection.dialogue = crate::app::Dialogue::default();
-        connection.incarnations = connection.incarnations.saturating_add(1);
-        true
+        closed && far(side, segment.seq) && far(side.other(), segment.ack)
     }
 
     fn learn_base(&mut self) {
@@ -517,7 +537,8 @@ impl Transition<'_, '_> {
     /// The fact of the report's `after_close`: new octets after the other side's first FIN, whatever they turn out to be.
     fn raw_payload_after_fin(&mut self, position: Position, next: Option<Position>, ack: Option<Position>) {
         let (segment, side) = (self.segment, self.side);
-        if segment.payload_length == 0 || next == Some(position + 1) && segment.payload_length == 1 {
+        let repeated_octet = next == Some(position + 1) && segment.payload_length == 1;
+        if segment.payload_length == 0 || repeated_octet || self.connection.incarnations > 1 {
             return;
         }
         let start = position.saturating_add(i64::from(segment.flags.syn()));
