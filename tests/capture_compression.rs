@@ -56,7 +56,7 @@ fn compressed_and_cut_gives_a_part_or_an_error_and_always_says_so() {
                 Ok((frames, summary)) => {
                     assert!(plain.starts_with(&frames), "{suffix} cut at {cut}");
                     let text = damage(&summary);
-                    assert!(text.contains(&format!("{format} data are damaged or cut behind octet")), "{suffix} cut at {cut}: {text}");
+                    assert!(text.contains(&format!("{format} data cannot be unpacked beyond octet")), "{suffix} cut at {cut}: {text}");
                 }
                 Err(error) => assert!(cut < whole.len() - 1 && !error.contains('\n'), "{suffix} cut at {cut}: {error}"),
             }

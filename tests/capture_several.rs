@@ -124,6 +124,7 @@ fn more_overlapping_files_than_can_be_open_are_still_read_whole() {
     let paths: Vec<PathBuf> = (0..400_u32).map(|at| save(folder.path(), &format!("{at}"), &file(&at.to_le_bytes(), &[1, 2, 3]))).collect();
     let (frames, summary) = open(&paths);
     assert_eq!((frames.len(), summary.duplicate_frames), (1_200, 0));
+    assert!(summary.notes.last().unwrap().starts_with("more files overlap than can be open together"), "{:?}", summary.notes);
     assert!(summary.inputs.iter().all(|input| input.complete));
 }
 

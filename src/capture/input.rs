@@ -306,7 +306,7 @@ fn explain_failure(stream: &OctetStream, compression: Option<&str>) -> Option<St
     let failure = stream.failure()?;
     let octet = stream.offset().saturating_add(stream.window().len() as u64);
     Some(match compression {
-        Some(name) => format!("the {name} data are damaged or cut behind octet {octet} of their content ({failure})"),
+        Some(name) => format!("the {name} data cannot be unpacked beyond octet {octet} of their content ({failure})"),
         None => format!("reading fails at octet {octet} ({failure})"),
     })
 }

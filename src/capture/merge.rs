@@ -59,6 +59,8 @@ pub(super) struct Merge {
     open_count: usize,
     /// No more descriptors: wait until an input is closed.
     crowded: bool,
+    /// An input had to wait although its time had come.
+    waited: bool,
     heads: BinaryHeap<Reverse<(Place, u32)>>,
     current: Option<Slot>,
     /// The current input goes on alone up to this place; `None` when it is the last one.
@@ -130,6 +132,7 @@ impl Merge {
             waiting: std::iter::repeat_with(|| None).take(queue.len()).collect(),
             open_count: 0,
             crowded: false,
+            waited: false,
             heads: BinaryHeap::new(),
             current: None,
             limit: None,
@@ -184,8 +187,14 @@ impl Merge {
             }
         }
         self.warnings.sort_by_key(|warning| warning.file);
+        let mut notes = notes(&self.summaries, &self.stretches, self.duplicate_frames);
+        if self.waited {
+            notes.push(format!(
+                "more files overlap than can be open together (at most {MAX_OPEN}): some waited for others to end, so frames of different files are not always in the order of time and frames in two files may be counted twice"
+            ));
+        }
         Summary {
-            notes: notes(&self.summaries, &self.stretches, self.duplicate_frames),
+            notes,
             inputs: self.summaries,
             interfaces: self.interfaces,
             names: self.names,
@@ -244,6 +253,7 @@ impl Merge {
                 self.open_next();
                 continue;
             }
+            self.waited |= due;
             let Reverse((_, file)) = self.heads.pop()?;
             let other = self.heads.peek().map(|Reverse((place, _))| *place);
             // Nothing more can be opened: the input that waits waits on.
