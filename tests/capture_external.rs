@@ -3,6 +3,8 @@
 //! Needs the collection beside the repository (environment variable AFTERFIN_SHARED, default `../shared`); without it the tests
 //! say so and pass.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)] // helpers of tests may fail loudly
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

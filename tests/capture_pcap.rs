@@ -1,5 +1,7 @@
 //! Classic pcap: byte orders, resolutions, relatives, leniency, damage.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)] // helpers of tests may fail loudly
+
 mod capture_bytes;
 
 use capture_bytes::{Order, damage, pcap, read, record, try_read, usual_pcap, usual_record};

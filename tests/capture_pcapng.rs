@@ -1,5 +1,7 @@
 //! pcapng: blocks, clocks, sections, leniency, damage.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)] // helpers of tests may fail loudly
+
 mod capture_bytes;
 
 use capture_bytes::{Order, block, damage, enhanced, interface, option, read, section, simple, statistics, try_read};

@@ -1,6 +1,8 @@
 //! Random captures written by the `pcap-file` crate, which knows nothing of our reader: read whole they are the same, cut or changed
 //! anywhere they give what came before and never a panic.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)] // helpers of tests may fail loudly
+
 mod capture_bytes;
 
 use std::borrow::Cow;

@@ -95,7 +95,8 @@ pub fn interface(order: Order, link_type: u16, options: &[Vec<u8>]) -> Vec<u8> {
 pub fn enhanced(order: Order, interface: u32, ticks: u64, octets: &[u8]) -> Vec<u8> {
     let length = u32::try_from(octets.len()).unwrap();
     let mut body = Vec::new();
-    for word in [interface, (ticks >> 32) as u32, ticks as u32, length, length] {
+    let half = |ticks: u64| u32::try_from(ticks & 0xffff_ffff).unwrap();
+    for word in [interface, half(ticks >> 32), half(ticks), length, length] {
         body.extend(order.word(word));
     }
     body.extend(octets);
@@ -130,7 +131,7 @@ pub fn read_all(mut capture: Capture) -> (Vec<Kept>, Summary) {
         frames.push(Kept {
             file: frame.id.file(),
             number: frame.id.number(),
-            nanos: frame.time.map(|time| time.nanos()),
+            nanos: frame.time.map(afterfin::time::Timestamp::nanos),
             link_type: frame.link_type.0,
             interface: frame.interface,
             fcs_octets: frame.fcs_octets,
