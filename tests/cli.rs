@@ -58,7 +58,7 @@ fn help_of_every_subcommand() {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stderr.is_empty());
-        text.push_str(&format!("$ afterfin {}\n{}\n", arguments.join(" "), stdout(&output)));
+        text += &["$ afterfin ", &arguments.join(" "), "\n", &stdout(&output), "\n"].concat();
     }
     insta::assert_snapshot!(text);
 }
