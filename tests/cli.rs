@@ -58,7 +58,7 @@ fn help_of_every_subcommand() {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stderr.is_empty());
-        text.push_str(&format!("$ afterfin {}\n{}\n", arguments.join(" "), stdout(&output)));
+        text += &["$ afterfin ", &arguments.join(" "), "\n", &stdout(&output), "\n"].concat();
     }
     insta::assert_snapshot!(text);
 }
@@ -109,6 +109,11 @@ fn mistakes_are_one_line_and_status_2() {
         ),
         (&["-", "-"], "standard input can be read only once: - is given more than once"),
         (&["no-such-file"], "no-such-file: no such file"),
+        (&["--color", "always", "demo"], "demo: no such file; the subcommand demo is written before everything else: afterfin demo …"),
+        (
+            &["conections", FIXTURE],
+            "conections: no such file; the subcommand connections is written before everything else: afterfin connections …",
+        ),
         (&["fixtures"], "fixtures: is a directory: name the captures in it, or use --recursive"),
         (&["explain", "stael-reuse"], "stael-reuse: no such kind of finding; did you mean stale-reuse? afterfin explain lists them"),
         (&["explain", "xyzzy"], "xyzzy: no such kind of finding; afterfin explain lists them"),
@@ -302,6 +307,17 @@ fn names_stand_beside_addresses() {
     fs::write(&names, "10.9.0.2 api.example # the server\n").unwrap();
     let output = afterfin().arg(&capture).arg("--names").arg(&names).output().unwrap();
     assert!(stdout(&output).contains("10.9.0.1 → 10.9.0.2:80 (api.example)"), "{}", stdout(&output));
+}
+
+#[test]
+fn times_are_shown_in_the_zone_that_is_asked_for() {
+    let shown = |arguments: &[&str]| {
+        let text = stdout(&afterfin().arg(FIXTURE).args(arguments).env("TZ", "XYZ-03:30").output().unwrap());
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(shown(&[]).contains("07:52:29.015 to 07:53:13.666 UTC"));
+    assert!(shown(&["--timezone", "-05:30"]).contains("02:22:29.015 to 02:23:13.666 UTC-05:30"));
+    assert!(shown(&["--local"]).contains("11:22:29.015 to 11:23:13.666 UTC+03:30"));
 }
 
 #[test]

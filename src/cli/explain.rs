@@ -86,7 +86,7 @@ fn nearest(word: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein's distance (1965), row by row.
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().take(64).enumerate() {

@@ -1,6 +1,6 @@
 //! The command line: clap's arguments → validated options → the analysis → octets on standard output or in a file.
 //!
-//! One file per subcommand; `args` is the only place that names clap. Findings go to standard output, progress and problems to
+//! One file per subcommand; clap stays in this room. Findings go to standard output, progress and problems to
 //! standard error, each problem one line: `afterfin: FILE: what was found`.
 
 mod args;

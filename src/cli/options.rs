@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
 
-use super::args::{AnalysisArgs, InputArgs, OutputArgs, SelectionArgs};
+use clap::CommandFactory;
+
+use super::args::{AnalysisArgs, Cli, InputArgs, OutputArgs, SelectionArgs};
 use super::values::{self, TimeBound};
 use super::{Failure, explain, names};
 use crate::capture::CaptureOptions;
@@ -105,6 +107,9 @@ impl Input {
             }
             files.push(PathBuf::from("-"));
         }
+        if let Some(hint) = files.iter().find_map(|file| meant_as_subcommand(file)) {
+            return Err(hint);
+        }
         if files.iter().filter(|file| is_stdin(file)).count() > 1 {
             return Err(Failure::new("standard input can be read only once: - is given more than once"));
         }
@@ -120,6 +125,17 @@ impl Input {
         }
         Ok(Self { files, recursive: args.recursive, capture: CaptureOptions { hash: args.hash } })
     }
+}
+
+/// A word that is no file and nearly a subcommand: mistyped, or not the first word.
+fn meant_as_subcommand(file: &Path) -> Option<Failure> {
+    let word = file.to_str().filter(|word| !word.contains(['/', '.']))?;
+    if file.exists() {
+        return None;
+    }
+    let command = Cli::command();
+    let near = command.get_subcommands().map(clap::Command::get_name).find(|name| explain::distance(word, name) <= name.len() / 4)?;
+    Some(Failure::file(file, &format!("no such file; the subcommand {near} is written before everything else: afterfin {near} …")))
 }
 
 /// Whether a file name means standard input.
