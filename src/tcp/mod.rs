@@ -7,11 +7,13 @@ pub mod connection;
 pub mod coverage;
 mod duplicate;
 pub mod half;
+mod incarnation;
 pub mod reset;
 pub mod role;
 pub mod step;
 mod table;
 mod tracker;
+mod transition;
 
 pub use connection::Connection;
 pub use step::Step;
