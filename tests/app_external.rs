@@ -283,8 +283,7 @@ fn third_party_commands_are_recognised_at_tsharks_frames() {
                 }
                 let ours = message.protocol == protocol
                     && match message.what {
-                        What::Unknown => !message.label.is_empty(),
-                        What::Continuation => !message.label.is_empty(),
+                        What::Unknown | What::Continuation => !message.label.is_empty(),
                         What::Setup => protocol != Protocol::MySql,
                         _ => true,
                     };
