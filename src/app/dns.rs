@@ -3,7 +3,7 @@
 //! Source: RFC 1035 section 4, RFC 7766 (TCP), RFC 5936 (zone transfers: one query, several messages).
 
 use super::fingerprint::Fingerprint;
-use super::framing::{Framers, Measure, Record, be, fills};
+use super::framing::{Framers, Measure, Record, be};
 use super::label;
 use super::ledger::Ledger;
 use super::reader::{Input, Note, Reader};
@@ -13,8 +13,12 @@ use super::{Message, Protocol, What};
 const HEADER: u64 = 12;
 /// A name has at most so many labels (255 octets, each at least 2).
 const MOST_LABELS: usize = 127;
-/// Octets of a question's longest name, type and class (RFC 1035 section 2.3.4).
-const LONGEST_QUESTION: usize = 259;
+/// Octets of a header and a question with the longest name (RFC 1035 section 2.3.4).
+const LONGEST_QUESTION: usize = 12 + 259;
+/// Opcodes: RFC 1035 section 4.1.1, RFC 1996, RFC 2136.
+const QUERY: u64 = 0;
+const NOTIFY: u64 = 4;
+const UPDATE: u64 = 5;
 const IXFR: u64 = 251;
 const AXFR: u64 = 252;
 
@@ -39,13 +43,14 @@ impl Reader for Dns {
         let counts = [be(body, 4, 2)?, be(body, 6, 2)?, be(body, 8, 2)?, be(body, 10, 2)?];
         let is_sound = is_response != input.is_from_client()
             && flags & 0x40 == 0
-            && opcode == 0
-            && (is_response || (code_of(flags) == 0 && counts.get(1..3) == Some(&[0, 0])))
+            && matches!(opcode, QUERY | NOTIFY | UPDATE)
+            && (is_response || (code_of(flags) == 0 && (opcode != QUERY || counts.get(1..3) == Some(&[0, 0]))))
             && counts.first() == Some(&1)
             && counts.iter().all(|count| *count < 1024);
-        let fits = whole == u64::from(input.excerpt.length) || (whole < u64::from(input.excerpt.length) && fills(input, measure));
-        let has_name = question(body).is_some() || body.len() < LONGEST_QUESTION.saturating_add(12) && !input.excerpt.is_whole();
-        (is_sound && fits && has_name && input.starts_turn).then(Self::default)
+        // A question in full says more than any length; a cut one needs the length.
+        let is_cut = body.len() < LONGEST_QUESTION && !input.excerpt.is_whole();
+        let has_question = question(body).is_some() || (is_cut && whole == u64::from(input.excerpt.length));
+        (is_sound && has_question && input.starts_turn).then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
@@ -82,7 +87,7 @@ fn take_query(record: &Record<'_>, ledger: &mut Ledger, is_transfer: &mut bool, 
         return;
     }
     message.what = What::Request;
-    message.idempotent = be(record.body, 2, 2).map(|flags| opcode_of(flags) == 0);
+    message.idempotent = be(record.body, 2, 2).map(|flags| opcode_of(flags) == QUERY);
     message.label = label::text("query ");
     if let Some((name, kind)) = asked {
         match type_name(kind) {
@@ -231,7 +236,9 @@ mod tests {
     fn dns_neighbours_are_not_recognised() {
         let mut longer = dns(1, 0x0100, A, &[]);
         longer.push(0);
-        assert_eq!(Conversation::new().client(&longer).protocol, Protocol::Unknown);
+        assert_eq!(Conversation::new().client(&longer).protocol, Protocol::Dns, "the next query may follow");
+        assert_eq!(Conversation::cut(20).client(&longer).protocol, Protocol::Unknown);
+        assert_eq!(Conversation::cut(20).client(&dns(1, 0x0100, A, &[])).protocol, Protocol::Dns);
         assert_eq!(Conversation::new().client(&dns(1, 0x8180, A, &[])).protocol, Protocol::Unknown, "a client asks");
         assert_eq!(Conversation::new().client(&dns(1, 0x0100, &[200; 17], &[])).protocol, Protocol::Unknown);
     }

@@ -3,7 +3,7 @@
 //! Requests are counted when their request line is seen, responses when their body has ended: by Content-Length, by the last chunk
 //! (the last octets of a segment), by having none (1xx, 204, 304, the answer to HEAD), or by the close. Where the header block is
 //! cut, the end of a body is not known, and the reader says so instead of guessing; the next request settles it.
-//! Source: RFC 9112, RFC 9110; `docs/ARCHITECTURE.md` for why the header scan is our own.
+//! Source: RFC 9112, RFC 9110. Why the header scan is our own stands in `head`.
 
 mod head;
 

@@ -51,7 +51,9 @@ impl Reader for Kafka {
         let fits = length.checked_add(4)? == u64::from(input.excerpt.length) && length <= LONGEST_MESSAGE;
         let header = header(octets.get(4..)?)?;
         let has_client_id = be(octets, 12, 2).is_some_and(|length| (1..=LONGEST_CLIENT_ID as u64).contains(&length));
-        (input.is_from_client() && input.starts_turn && fits && has_client_id && header.api <= HIGHEST_API).then(Self::default)
+        // Without a client id it must be a first request of a known kind; API 0 would fit ZooKeeper's as well.
+        let is_first = input.is_first && header.api != PRODUCE && api_name(header.api).is_some() && header.correlation <= 1;
+        (input.is_from_client() && input.starts_turn && fits && (has_client_id || is_first)).then(Self::default)
     }
 
     fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
@@ -243,7 +245,10 @@ mod tests {
 
     #[test]
     fn kafka_needs_a_client_id_and_a_length_that_fits() {
-        assert_eq!(Conversation::new().client(&[0, 0, 0, 10, 0, 3, 0, 1, 0, 0, 0, 1, 0, 0]).protocol, Protocol::Unknown);
+        let zookeeper = [&[0, 0, 0, 44][..], &[0; 12], &[0, 0, 0x75, 0x30], &[0; 28]].concat();
+        assert_eq!(Conversation::new().client(&zookeeper).protocol, Protocol::Unknown);
+        let nameless = [&[0, 0, 0, 14, 0, 3, 0, 0, 0, 0, 0, 0, 0xff, 0xff][..], &[0; 4]].concat();
+        assert_eq!(Conversation::new().client(&nameless).what, What::Request);
         let mut longer = request(3, 1, 1, &[]);
         longer.push(0);
         assert_eq!(Conversation::new().client(&longer).protocol, Protocol::Unknown);

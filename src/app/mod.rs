@@ -336,8 +336,89 @@ impl Dialogue {
 mod tests {
     use super::*;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::fmt::Write as _;
+
+    use super::conversation::Conversation;
+
     #[test]
     fn dialogue_stays_small() {
         assert!(size_of::<Dialogue>() <= 96, "{} octets", size_of::<Dialogue>());
+    }
+
+    /// Beginnings that each make another reader start.
+    const OPENINGS: &[(bool, &[u8])] = &[
+        (true, b""),
+        (true, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (true, b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
+        (false, b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n"),
+        (false, b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\n\r\n"),
+        (true, b"CONNECT h:1 HTTP/1.1\r\n\r\n"),
+        (true, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        (true, &[22, 3, 1, 0, 5, 1, 0, 0, 1, 0]),
+        (true, b"\0\0\0\x10\0\x03\0\0user\0a\0\0"),
+        (true, &[0, 0, 0, 8, 4, 210, 22, 47]),
+        (false, b"\x0a\0\0\0\x0a8.0.36\0xx"),
+        (true, b"*1\r\n$4\r\nPING\r\n"),
+        (true, b"\0\0\0\x0b\0\x12\0\x03\0\0\0\x01\0\x01a"),
+        (true, b"AMQP\0\0\x09\x01"),
+        (true, b"AMQP\0\x01\0\0"),
+        (false, b"220 mx ESMTP\r\n"),
+        (false, b"220 FTP\r\n"),
+        (false, b"* OK IMAP\r\n"),
+        (true, b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a"),
+        (true, &[0x30, 5, 2, 1, 3, 0x42, 0]),
+        (true, b"\0\x1d\0\x01\x01\0\0\x01\0\0\0\0\0\0\x07example\x03org\0\0\x01\0\x01"),
+        (false, b"SSH-2.0-x\r\n"),
+    ];
+
+    /// Octets that the readers look for, among arbitrary ones.
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            vec(any::<u8>(), 0..40),
+            vec(prop::sample::select(b"*$+-:\r\n0123456789 .QUIT".to_vec()), 0..40),
+            Just(vec![0; 9]),
+            Just(vec![0xff; 9]),
+            Just(vec![23, 3, 3, 0, 19]),
+            Just(b"\r\n0\r\n\r\n".to_vec()),
+            Just(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n".to_vec()),
+            prop::sample::select(OPENINGS.to_vec()).prop_map(|(_, octets)| octets.to_vec()),
+        ];
+        vec(piece, 1..30).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn dialogue_of_arbitrary_octets_neither_panics_nor_shows_control_characters(
+            (opens, opening) in prop::sample::select(OPENINGS.to_vec()),
+            snap in prop_oneof![Just(0_usize), Just(40), Just(65_535), 1..600_usize],
+            segments in vec((any::<bool>(), prop::bool::weighted(0.9), payload()), 1..12),
+        ) {
+            let direction = |from_client| if from_client { Direction::ClientToServer } else { Direction::ServerToClient };
+            let mut talk = Conversation::cut(snap);
+            talk.say(direction(opens), opening, true);
+            for (from_client, in_order, octets) in segments {
+                let message = talk.say(direction(from_client), &octets, in_order);
+                for text in [message.label.as_str(), message.product.as_str(), message.host.as_str()] {
+                    prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+                }
+                prop_assert!(message.what != What::Request || message.protocol != Protocol::Unknown);
+                prop_assert!(talk.dialogue.answered().is_none() || talk.dialogue.response_outstanding() != Some(false));
+                let mut shown = String::new();
+                write!(shown, "{:?}{:?}", talk.dialogue, talk.dialogue.in_transaction()).unwrap();
+            }
+        }
+
+        #[test]
+        fn dialogue_of_random_octets_stays_unknown(
+            segments in vec((any::<bool>(), vec(any::<u8>(), 1..300)), 1..20),
+        ) {
+            let mut talk = Conversation::new();
+            for (from_client, octets) in segments {
+                let direction = if from_client { Direction::ClientToServer } else { Direction::ServerToClient };
+                prop_assert_eq!(talk.say(direction, &octets, true).protocol, Protocol::Unknown);
+            }
+        }
     }
 }

@@ -21,7 +21,7 @@ const ALERT_13: u64 = 24;
 /// Finished in TLS 1.3, header included, with a hash of 32 or 48 octets (RFC 8446 section 4.4.4).
 const FINISHED_13: [u64; 2] = [58, 74];
 /// An application-data record below this carries no request of any protocol that browsers or pools speak: 64 octets are an HTTP/2 GOAWAY,
-/// not a HEADERS frame (`docs/semantics.md`, farewell by position).
+/// not a HEADERS frame; the bound is that of a farewell told by its position.
 const SMALL_RECORD: u64 = 64;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
