@@ -18,7 +18,8 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 Deliberate differences:
 
   tshark before 4.4 does not begin a stream at a SYN with the known number after a FIN or RST, nor at a SYN-ACK with another number: such streams are split here.
-  A frame seen again within 5 ms is no second SYN and no probe. An RST does not say where a side's numbers begin: it may belong to the incarnation before.
+  A frame seen again within 5 ms is no second SYN and no probe. An RST does not say where a side's numbers begin: it may belong to the incarnation before;
+  an RST alone and then a SYN-ACK are two connections.
   An incarnation whose SYN was not captured (numbers that jump by more than 2**20) is told apart by afterfin alone: only counts are compared there.
 """
 import json
@@ -84,7 +85,7 @@ def resplit(stream):
     parts, known, closed = [[]], {}, False
     for frame in stream:
         kind, other = frame.flags & (SYN | ACK | RST), known.get(frame.source, frame.seq) != frame.seq
-        if parts[-1] and (kind == SYN and (other or closed) and not seen_again(frame, parts[-1]) or kind == SYN | ACK and other):
+        if parts[-1] and (kind == SYN and (other or closed) and not seen_again(frame, parts[-1]) or kind == SYN | ACK and (other or closed and not known)):
             parts.append([])
             known, closed = {}, False
         if not frame.has(RST):
