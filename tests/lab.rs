@@ -12,7 +12,9 @@ use afterfin::options::AnalysisOptions;
 use afterfin::report::Kind::{self, CloseRace, CloseWaitLeak, SilentDrop, StaleReuse, StateLost, SwallowedRequest};
 
 /// File, connections, and what must be found: nothing else of these kinds may be.
-const ROWS: [(&str, usize, &[(Kind, usize)]); 9] = [
+type Row = (&'static str, usize, &'static [(Kind, usize)]);
+
+const ROWS: [Row; 9] = [
     ("t01-blind-10s-client.pcap", 3, &[(StaleReuse, 2), (CloseWaitLeak, 1)]),
     ("t02-nginx-wired-get-any.pcap", 76, &[(CloseRace, 15)]),
     ("t03-blindproxy-multi.pcapng", 3, &[(StaleReuse, 1)]),
