@@ -193,8 +193,8 @@ impl Simulation {
     /// The handshake, in one of its forms; whether a connection came of it.
     fn open(&mut self, again: bool) -> bool {
         let before = self.sides;
-        for side in 0..2 {
-            let id = if self.zero_id { 0 } else { before[side].id.max(1).wrapping_add(1) };
+        for (side, last) in before.into_iter().enumerate() {
+            let id = if self.zero_id { 0 } else { last.id.max(1).wrapping_add(1) };
             self.sides[side] =
                 Side { initial: self.initial(), window: self.random.pick(&[502_u16, 8192, 64_240, 65_535]), id, ..Side::default() };
             // A new incarnation begins elsewhere in sequence space than all before it, as RFC 6528 has it.

@@ -17,8 +17,9 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 
 Deliberate differences:
 
-  tshark before 4.4 does not begin a stream at a SYN with the known number after a FIN or RST, nor at a SYN-ACK with another number: such streams are split here.
-  A frame seen again within 5 ms is no second SYN and no probe. An RST does not say where a side's numbers begin: it may belong to the incarnation before.
+  tshark before 4.4 does not begin a stream at a SYN-ACK with another number: such streams are split here. (Later ones also begin one at a SYN with the known
+  number after a FIN or RST; the generator makes none.) An RST does not say where a side's numbers begin: it may belong to the incarnation before.
+  A frame seen again within 5 ms is no probe.
   An incarnation whose SYN was not captured (numbers that jump by more than 2**20) is told apart by afterfin alone: only counts are compared there.
 """
 import json
@@ -80,16 +81,19 @@ def streams(path, split):
 
 
 def resplit(stream):
-    """The two cases in which Wireshark 4.4 begins a stream and 4.0 does not."""
-    parts, known, closed = [[]], {}, False
+    """A SYN-ACK with another number, answering another SYN than the one known, begins a connection; Wireshark 4.0 does not see that."""
+    parts, known, syns = [[]], {}, set()
     for frame in stream:
-        kind, other = frame.flags & (SYN | ACK | RST), known.get(frame.source, frame.seq) != frame.seq
-        if parts[-1] and (kind == SYN and (other or closed) and not seen_again(frame, parts[-1]) or kind == SYN | ACK and other):
+        kind = frame.flags & (SYN | ACK | RST)
+        other = known.get(frame.source, frame.seq) != frame.seq
+        refused = parts[-1] and not known  # an RST stands alone
+        if kind == SYN | ACK and (other or refused) and (frame.destination, (frame.ack - 1) % WRAP) not in syns:
             parts.append([])
-            known, closed = {}, False
+            known, syns = {}, set()
+        if kind == SYN:
+            syns.add((frame.source, frame.seq))
         if not frame.has(RST):
             known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
-        closed = closed or frame.has(FIN) or frame.has(RST)
         parts[-1].append(frame)
     return parts
 
