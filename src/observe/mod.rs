@@ -5,6 +5,7 @@
 //! the [`samples`] that `infer` turns into timers, and the [`retry`] watch.
 
 pub mod case;
+pub mod legs;
 pub mod log;
 pub mod observer;
 pub mod request;

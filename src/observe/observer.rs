@@ -1,6 +1,7 @@
 //! Reads the tracker's steps and keeps what the end needs.
 
 use super::case::Case;
+use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
@@ -74,6 +75,8 @@ pub struct Observer {
     pub samples: Samples,
     /// What happened next.
     pub retries: RetryWatch,
+    /// Connections that belong together.
+    pub legs: Legs,
 }
 
 impl Observer {
@@ -87,6 +90,7 @@ impl Observer {
             plain_logs: 0,
             samples: Samples::default(),
             retries: RetryWatch::default(),
+            legs: Legs::default(),
         }
     }
 
@@ -118,6 +122,14 @@ impl Observer {
         }
         if step.duplicate || step.of_older_incarnation {
             return;
+        }
+        if step.handshake == Handshake::Syn
+            && let Some((side, first, isn)) = connection.handshake.syn
+            && side == step.side
+            && first.frame == step.mark.frame
+        {
+            let ends = (connection.client_endpoint(), connection.server_endpoint());
+            self.legs.syn(isn.0, step.timestamp_value, step.connection, step.mark, ends.0, ends.1);
         }
         if step.restarted {
             self.conclude(step.connection, connection.past.as_deref().unwrap_or(connection));
@@ -264,6 +276,10 @@ impl Observer {
         request.retry_of =
             self.retries.request(host, payload.fingerprint, connection.stream, step.mark, self.retry_window).or(watch.retry_of.take());
         let after_fin = server.effective_fin().is_some() && connection.exists();
+        let label = label_hash(&payload.message.label);
+        if payload.message.what == What::Request {
+            self.legs.request(label, step.connection, step.mark, connection.client_endpoint(), connection.server_endpoint());
+        }
         watch.pending = Some(match watch.spare.take() {
             Some(mut slot) => {
                 *slot = request;
@@ -327,6 +343,8 @@ impl Observer {
         }
         let server = connection.server_endpoint();
         if let Some((payload, idle, retry_of)) = answered {
+            let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
+            self.legs.done(label, step.connection);
             watch.responses = watch.responses.saturating_add(1);
             self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
             if let Some(idle) = idle {
@@ -367,6 +385,7 @@ impl Observer {
     fn conclude(&mut self, at: usize, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(at) else { return };
         let Some(request) = watch.pending.as_deref() else { return };
+        self.legs.done(label_hash(&request.message.label), at);
         if request.response.is_none() {
             let server = connection.server_half();
             let interesting = server.effective_fin().is_some()

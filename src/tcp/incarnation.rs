@@ -49,6 +49,9 @@ pub(super) fn is_of_older(connection: &Connection, side: Side, segment: &Segment
         let position = connection.position_of(syn_side, segment.seq);
         return segment.flags.rst() && position.is_some() && position < next;
     }
+    if segment.flags.rst() && !segment.flags.ack() {
+        return true; // RFC 9293 section 3.10.7.3: in SYN-SENT an RST counts only if it acknowledges the SYN
+    }
     let known = connection.half(syn_side).snd_nxt.zip(connection.position_of(syn_side, segment.ack));
     let far = known.is_some_and(|(next, ack)| ack - next > NEW_INCARNATION_DISTANCE);
     segment.flags.ack() && (segment.ack.at_or_before(isn) || far)
@@ -68,4 +71,11 @@ fn numbers_are_of_another(connection: &Connection, side: Side, segment: &Segment
         }
     };
     closed && far(side, segment.seq) && far(side.other(), segment.ack)
+}
+
+/// A SYN that answers the other side's pending SYN belongs to the same opening: simultaneous open, or a split handshake (a first ACK with
+/// a number of its own, then the SYN).
+pub(super) fn joins_opening(connection: &Connection, side: Side) -> bool {
+    let seen = &connection.handshake;
+    seen.syn_ack.is_none() && seen.syn.is_some_and(|(syn_side, ..)| syn_side != side) && !connection.half(side).base_is_syn
 }

@@ -92,6 +92,8 @@ pub struct Step {
     pub reset: Option<Reset>,
     /// Its part in the handshake.
     pub handshake: Handshake,
+    /// Value of its TCP timestamp option.
+    pub timestamp_value: Option<u32>,
     /// Time since the last real payload, SYN or SYN-ACK in either direction.
     pub idle: Option<Span>,
     /// Time since the last frame of the connection.
@@ -126,6 +128,7 @@ impl Step {
             fin: false,
             reset: None,
             handshake: Handshake::No,
+            timestamp_value: None,
             idle: None,
             wire_idle: None,
             gap: None,

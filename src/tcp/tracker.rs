@@ -13,6 +13,7 @@ use crate::endpoint::{FlowKey, Side};
 use crate::options::Thresholds;
 use crate::report::RoleBasis;
 use crate::segment::{IcmpQuote, Segment};
+use crate::time::Span;
 
 /// So many 4-tuples that only ICMP errors have shown get a number of their own.
 const RESERVED_NUMBERS: usize = 65_536;
@@ -97,6 +98,7 @@ impl Tracker {
         let mut step = Step::new(at, side, mark);
         step.payload_length = segment.payload_length;
         step.has_fin = segment.flags.fin();
+        step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {
@@ -137,12 +139,24 @@ impl Tracker {
         if segment.flags.ack() && !incarnation::begins_by_syn_ack(connection, side, segment) {
             return Incarnation::Current;
         }
+        if !segment.flags.ack() && incarnation::joins_opening(connection, side) {
+            return Incarnation::Current;
+        }
         let older = connection.previous.and_then(|at| self.table.get(at).map(|previous| (at, previous.half(side))));
         match older {
-            Some((at, previous)) if previous.base_is_syn && previous.base == Some(segment.seq) => Incarnation::Older(at),
+            Some((at, previous)) if previous.base_is_syn && previous.base == Some(segment.seq) && lately(previous.last, segment) => {
+                Incarnation::Older(at)
+            }
             _ => Incarnation::New,
         }
     }
+}
+
+/// A segment lives no longer than this in the network (RFC 9293 section 3.4.1: the maximum segment lifetime, 2 minutes).
+const MAXIMUM_SEGMENT_LIFETIME: Span = Span::from_secs(120);
+
+fn lately(last: Option<Mark>, segment: &Segment<'_>) -> bool {
+    last.is_some_and(|last| segment.time.since(last.time) <= MAXIMUM_SEGMENT_LIFETIME)
 }
 
 enum Incarnation {

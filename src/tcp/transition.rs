@@ -94,10 +94,10 @@ impl Transition<'_, '_> {
         let segment = self.segment;
         let half = self.connection.half_mut(self.side);
         if segment.flags.syn() && !segment.flags.rst() {
-            if half.base.is_none() {
+            if !half.base_is_syn {
                 half.base = Some(segment.seq);
+                half.base_is_syn = true;
             }
-            half.base_is_syn = half.base == Some(segment.seq);
         } else if half.base.is_none() {
             half.base = Some(segment.seq.sub(1));
         }
@@ -113,7 +113,7 @@ impl Transition<'_, '_> {
         let (segment, side) = (self.segment, self.side);
         let seen = &self.connection.handshake;
         let answers_syn = seen.syn.is_some_and(|(syn_side, _, isn)| {
-            syn_side != side && seen.syn_ack.is_none() && (!segment.flags.ack() || segment.ack.after(isn))
+            syn_side != side && seen.syn_ack.is_none() && segment.flags.ack() && segment.ack.after(isn)
         }) && self.connection.half(side).snd_nxt.is_none();
         let shape = reset::shape(segment, answers_syn);
         let position = self.connection.position_of(side, segment.seq);

@@ -1,0 +1,207 @@
+//! Legs: the same connection seen under another 4-tuple (NAT), and the two connections of a proxied request.
+//!
+//! NAT keeps sequence numbers and timestamps: a SYN with the same initial sequence number and timestamp value under another 4-tuple, within
+//! moments, is the same SYN. A proxy opens its own connection: the same request begins on it while the caller's request is open. Both are
+//! links, not merges: each leg keeps its number and its facts. Everything is bounded.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::endpoint::Endpoint;
+use crate::tcp::half::Mark;
+use crate::time::Span;
+
+/// A translated SYN is forwarded within this.
+const FORWARDED_WITHIN: Span = Span::from_secs(1);
+/// So many SYNs are remembered.
+const REMEMBERED_SYNS: usize = 8192;
+/// So many requests are open under one label at most; more are not linked (which one is meant could not be told anyway).
+const OPEN_UNDER_ONE_LABEL: usize = 64;
+/// So many labels are watched.
+const OPEN_LABELS: usize = 16_384;
+/// So many links are kept.
+const KEPT_LINKS: usize = 1 << 20;
+
+/// How two connections belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Relation {
+    /// The same connection before and after address translation.
+    Nat,
+    /// A proxy's front and back connection.
+    Proxy,
+}
+
+impl Relation {
+    /// The name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// Two connections that belong together, by index; `first` was seen first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link {
+    /// The connection seen first (the front leg of a proxy).
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+    /// How.
+    pub relation: Relation,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenRequest {
+    connection: usize,
+    mark: Mark,
+    client: Endpoint,
+    server: Endpoint,
+}
+
+/// Looks for legs while the stream passes.
+#[derive(Debug, Default)]
+pub struct Legs {
+    syns: HashMap<(u32, Option<u32>), (usize, Mark, Endpoint, Endpoint), ahash::RandomState>,
+    order: VecDeque<(u32, Option<u32>)>,
+    open: HashMap<u64, Vec<OpenRequest>, ahash::RandomState>,
+    /// The links, in the order in which they were seen; each once.
+    pub links: Vec<Link>,
+}
+
+impl Legs {
+    /// A SYN opened a connection.
+    pub fn syn(&mut self, isn: u32, timestamp: Option<u32>, connection: usize, mark: Mark, client: Endpoint, server: Endpoint) {
+        let key = (isn, timestamp);
+        if let Some((first, seen, other_client, other_server)) = self.syns.get(&key).copied() {
+            let near = mark.time.since(seen.time).abs() <= FORWARDED_WITHIN;
+            // Without a timestamp the number alone must do: then one endpoint at least is the same.
+            let same_end = client == other_client || server == other_server || client.port() == other_client.port();
+            if near && first != connection && (timestamp.is_some() || same_end) {
+                self.link(Link { first, second: connection, relation: Relation::Nat });
+                return;
+            }
+        }
+        if self.syns.insert(key, (connection, mark, client, server)).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > REMEMBERED_SYNS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.syns.remove(&oldest);
+        }
+    }
+
+    /// A request began; `label` names what it asks for (0: cannot be told).
+    pub fn request(&mut self, label: u64, connection: usize, mark: Mark, client: Endpoint, server: Endpoint) {
+        if label == 0 {
+            return;
+        }
+        let candidate = self.open.get(&label).and_then(|list| front_of(list, connection, client));
+        if let Some(front) = candidate {
+            self.link(Link { first: front, second: connection, relation: Relation::Proxy });
+        }
+        if self.open.len() >= OPEN_LABELS && !self.open.contains_key(&label) {
+            return;
+        }
+        let list = self.open.entry(label).or_default();
+        list.retain(|open| open.connection != connection);
+        if list.len() < OPEN_UNDER_ONE_LABEL {
+            list.push(OpenRequest { connection, mark, client, server });
+        }
+    }
+
+    /// The request of `connection` under `label` is answered or given up.
+    pub fn done(&mut self, label: u64, connection: usize) {
+        if label == 0 {
+            return;
+        }
+        if let Some(list) = self.open.get_mut(&label) {
+            list.retain(|open| open.connection != connection);
+            if list.is_empty() {
+                self.open.remove(&label);
+            }
+        }
+    }
+
+    fn link(&mut self, link: Link) {
+        let known = self.links.iter().rev().take(256).any(|other| *other == link);
+        if !known && self.links.len() < KEPT_LINKS {
+            self.links.push(link);
+        }
+    }
+}
+
+/// The open request that the one of `client` was made for: the one of a connection to the same host, or the only one there is to another
+/// server.
+fn front_of(list: &[OpenRequest], connection: usize, client: Endpoint) -> Option<usize> {
+    let others = || list.iter().filter(|open| open.connection != connection && open.client.ip() != client.ip());
+    let by_host = others().filter(|open| open.server.ip() == client.ip()).max_by_key(|open| (open.mark.time, open.mark.frame));
+    if let Some(front) = by_host {
+        return Some(front.connection);
+    }
+    let mut all = others();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Some(only.connection),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameId;
+    use crate::time::Timestamp;
+
+    fn mark(frame: u64) -> Mark {
+        Mark { frame: FrameId::new(0, frame), time: Timestamp::new(0, i64::try_from(frame).unwrap_or(0) * 1000) }
+    }
+
+    fn end(host: u8, port: u16) -> Endpoint {
+        Endpoint::v4([10, 0, 0, host], port)
+    }
+
+    #[test]
+    fn translated_syn_links_two_connections_once() {
+        let mut legs = Legs::default();
+        legs.syn(1000, Some(7), 0, mark(1), end(1, 4000), end(2, 80));
+        legs.syn(1000, Some(7), 1, mark(2), end(1, 4000), end(3, 8080));
+        legs.syn(1000, Some(7), 1, mark(3), end(1, 4000), end(3, 8080));
+        assert_eq!(legs.links, [Link { first: 0, second: 1, relation: Relation::Nat }]);
+    }
+
+    #[test]
+    fn same_number_of_two_hosts_without_timestamps_is_no_leg() {
+        let mut legs = Legs::default();
+        legs.syn(0, None, 0, mark(1), end(1, 4000), end(2, 80));
+        legs.syn(0, None, 1, mark(2), end(5, 4001), end(6, 81));
+        assert_eq!(legs.links, []);
+    }
+
+    #[test]
+    fn proxied_request_links_front_and_back() {
+        let mut legs = Legs::default();
+        legs.request(9, 0, mark(1), end(1, 4000), end(2, 80));
+        legs.request(9, 1, mark(2), end(2, 5000), end(3, 80));
+        assert_eq!(legs.links, [Link { first: 0, second: 1, relation: Relation::Proxy }]);
+    }
+
+    #[test]
+    fn answered_request_is_no_front() {
+        let mut legs = Legs::default();
+        legs.request(9, 0, mark(1), end(1, 4000), end(2, 80));
+        legs.done(9, 0);
+        legs.request(9, 1, mark(2), end(2, 5000), end(3, 80));
+        assert_eq!(legs.links, []);
+    }
+
+    #[test]
+    fn second_request_of_the_same_client_is_no_back_leg() {
+        let mut legs = Legs::default();
+        legs.request(9, 0, mark(1), end(1, 4000), end(2, 80));
+        legs.request(9, 1, mark(2), end(1, 4001), end(2, 80));
+        assert_eq!(legs.links, []);
+    }
+}
