@@ -116,7 +116,7 @@ fn ipv6_extension_headers_are_walked() {
 
 #[test]
 fn ipv6_jumbogram_length_is_in_its_option() {
-    let payload = tcp(&[7; 70_000]);
+    let payload = tcp(&vec![7; 70_000]);
     let mut packet = ip6(0, &[]);
     let [a, b, c, d] = u32::try_from(8 + payload.len()).unwrap().to_be_bytes();
     packet.extend([6, 0, 0xc2, 4, a, b, c, d]);

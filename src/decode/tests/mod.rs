@@ -100,6 +100,7 @@ fn tenant(separate: Separate, octets: &[u8]) -> u32 {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // compared with what a vantage holds
 fn address(octets: [u8; 6]) -> Option<LinkAddress> {
     Some(LinkAddress::new(&octets))
 }
