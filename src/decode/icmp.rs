@@ -69,7 +69,7 @@ fn quoted(message: View<'_>, error: IcmpError) -> Option<Quote<'_>> {
     let first = packet.u8(0)?;
     match first >> 4 {
         4 => {
-            let is_first_fragment = packet.be16(6)? & 0x1fff == 0;
+            let is_first_fragment = matches!(packet.be16(6)? & 0x1fff, 0);
             let header_length = usize::from(first & 0x0f).saturating_mul(4);
             if packet.u8(9)? != 6 || !is_first_fragment || header_length < 20 {
                 return None;

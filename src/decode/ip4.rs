@@ -17,7 +17,7 @@ pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk<'a>) -> Read<'a> {
     let Ok(header) = Ipv4HeaderSlice::from_slice(view.octets) else { return Err(End::Malformed(refusal(view))) };
     let header_length = header.slice().len();
     let total = u32::from(header.total_len());
-    let packet = if total >= header_length as u32 {
+    let packet = if total as usize >= header_length {
         view.narrow(total)
     } else if total == 0 {
         view // segmentation offload: the card fills the length in; what the record holds is the packet

@@ -87,6 +87,7 @@ impl Decoder {
         }
         let Some(reader) = link.1 else { return Decoded::Skipped("link type not read") };
         if options.separate == Separate::default()
+            && frame.fcs_octets == 0
             && let Some(plain) = Plain::of(frame.link_type.0, frame.captured)
             && let Ok(tcp) = tcp::read(plain.tcp)
         {

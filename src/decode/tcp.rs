@@ -27,10 +27,10 @@ pub(crate) fn read(view: View<'_>) -> Result<Tcp<'_>, End> {
         return Err(End::Malformed(if view.is_cut() { "tcp: header cut by the snap length" } else { "tcp: header cut short" }));
     };
     let tcp = Tcp { header, segment: view };
-    if tcp.header_length() < HEADER {
+    if usize::from(tcp.header_length()) < HEADER {
         return Err(End::Malformed("tcp: header length below 20"));
     }
-    if tcp.header_length() as u64 > u64::from(view.wire) {
+    if u32::from(tcp.header_length()) > view.wire {
         return Err(End::Malformed("tcp: header length beyond the segment"));
     }
     Ok(tcp)
@@ -39,9 +39,9 @@ pub(crate) fn read(view: View<'_>) -> Result<Tcp<'_>, End> {
 impl<'a> Tcp<'a> {
     /// Octets of header with options.
     #[inline]
-    fn header_length(&self) -> usize {
+    fn header_length(&self) -> u8 {
         let [.., offset, _, _, _, _, _, _, _] = *self.header;
-        usize::from(offset >> 4).wrapping_mul(4)
+        (offset >> 4).wrapping_mul(4)
     }
 
     /// Source and destination port.
@@ -82,13 +82,13 @@ impl<'a> Tcp<'a> {
     /// Payload octets on the wire.
     #[inline]
     pub fn payload_length(&self) -> u32 {
-        self.segment.wire.wrapping_sub(self.header_length() as u32)
+        self.segment.wire.wrapping_sub(u32::from(self.header_length()))
     }
 
     /// The captured payload.
     #[inline]
     fn payload(&self) -> &'a [u8] {
-        self.segment.octets.get(self.header_length()..).unwrap_or_default()
+        self.segment.octets.get(usize::from(self.header_length())..).unwrap_or_default()
     }
 
     /// The first captured payload octets.
@@ -113,7 +113,7 @@ impl<'a> Tcp<'a> {
     /// The options, as far as they were captured.
     #[inline]
     pub fn options(&self) -> TcpOptions {
-        match self.header_length() {
+        match usize::from(self.header_length()) {
             HEADER => TcpOptions::default(),
             length => options(self.segment.octets, length),
         }
@@ -126,13 +126,20 @@ fn options(segment: &[u8], header_length: usize) -> TcpOptions {
     let octets = u8::try_from(header_length.saturating_sub(HEADER)).unwrap_or(u8::MAX);
     let captured = segment.get(HEADER..header_length.min(segment.len())).unwrap_or_default();
     // RFC 7323 appendix A: nearly every segment of a connection with timestamps has exactly these twelve octets
-    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *captured
-        && octets == 12
+    if octets == 12
+        && let Some(([1, 1, 8, 10], numbers)) = captured.split_first_chunk()
+        && let Some(numbers) = numbers.first_chunk()
     {
-        let timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-        return TcpOptions { timestamp, octets, ..TcpOptions::default() };
+        return TcpOptions { timestamp: Some(two_numbers(*numbers)), octets, ..TcpOptions::default() };
     }
     walk_options(captured, octets)
+}
+
+/// Two numbers of four octets.
+#[inline]
+fn two_numbers(octets: [u8; 8]) -> (u32, u32) {
+    let [a, b, c, d, after @ ..] = octets;
+    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(after))
 }
 
 /// Reads the options one by one; a length that lies ends the reading.
@@ -157,12 +164,11 @@ fn walk_options(captured: &[u8], octets: u8) -> TcpOptions {
             (2, &[a, b]) => options.mss = Some(u16::from_be_bytes([a, b])),
             (3, &[shift]) => options.window_scale = Some(shift),
             (4, []) => options.sack_permitted = true,
-            (5, &[a, b, c, d, e, f, g, h, ..]) => {
-                options.first_sack = Some((SeqNumber(u32::from_be_bytes([a, b, c, d])), SeqNumber(u32::from_be_bytes([e, f, g, h]))));
+            (5, blocks) => {
+                options.first_sack =
+                    blocks.first_chunk().copied().map(two_numbers).map(|(left, right)| (SeqNumber(left), SeqNumber(right)));
             }
-            (8, &[a, b, c, d, e, f, g, h]) => {
-                options.timestamp = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-            }
+            (8, &[_, _, _, _, _, _, _, _]) => options.timestamp = body.first_chunk().copied().map(two_numbers),
             (34, _) | (254, [0xf9, 0x89, ..]) => options.fast_open = true, // 254: the experimental number (RFC 7413 appendix A)
             _ => {}
         }

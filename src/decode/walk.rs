@@ -242,13 +242,11 @@ impl<'a> Walk<'a> {
 
 /// A hash of the outer addresses that is the same in both directions and never 0.
 fn outer_hash(src: IpAddr, dst: IpAddr) -> u32 {
-    let fold = |address: IpAddr| {
-        let number = match address {
-            IpAddr::V4(a) => u128::from(a.to_bits()),
-            IpAddr::V6(a) => a.to_bits(),
-        };
-        mix(mix(0, (number >> 64) as u64), (number & u128::from(u64::MAX)) as u64)
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
+        IpAddr::V6(a) => a.octets(),
     };
+    let fold = |address| octets(address).chunks_exact(4).fold(0, |hash, word| mix(hash, LinkAddress::new(word).0));
     let sum = fold(src).wrapping_add(fold(dst));
     fold32(sum)
 }

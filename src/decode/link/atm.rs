@@ -9,6 +9,7 @@ pub(crate) const RFC1483: LinkReader = LinkReader { name: "atm", numbers: &[100,
 /// SunATM: flags, VPI and VCI, then by the flags LLC or an emulated LAN.
 pub(crate) const SUN: LinkReader = LinkReader { name: "sunatm", numbers: &[123], read: sun };
 
+#[allow(clippy::unnecessary_wraps)] // the shape of every reader
 fn rfc1483<'a>(_: u16, view: View<'a>, _: &mut Walk) -> Read<'a> {
     match view.be16(0) {
         Some(0xaaaa | 0xfefe | 0x4242) => Ok((Next::LlcOverAtm, view)),

@@ -21,10 +21,9 @@ pub(crate) fn read<'a>(ether_type: u16, view: View<'a>, walk: &mut Walk) -> Read
         0x6559 => Ok((Next::FrameRelay, view)),
         0x8870 => Ok((Next::Llc, view)), // jumbo frames with LLC
         0x88e7 => provider_backbone(view, walk),
-        0x893f => tag(view, 6), // IEEE 802.1BR E-tag
-        0x8926 => tag(view, 4), // Cisco VN-Tag
+        0x893f => tag(view, 6),          // IEEE 802.1BR E-tag
+        0x8926 | 0xf1c1 => tag(view, 4), // Cisco VN-Tag, IEEE 802.1CB redundancy tag
         0x8909 => cisco_metadata(view),
-        0xf1c1 => tag(view, 4), // IEEE 802.1CB redundancy tag
         0x8903 => tunnel::trill::fabric_path(view, walk),
         0x22f3 => tunnel::trill::read(view, walk),
         0x88e5 => tunnel::macsec::read(view, walk),

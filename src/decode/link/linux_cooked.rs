@@ -46,7 +46,6 @@ fn protocol(device: u16, number: u16, payload: View<'_>) -> Read<'_> {
         (_, 0x0003) => Ok((Next::Ethernet, payload)),
         (_, 0x0004) => Ok((Next::Llc, payload)),
         (_, 0x000c | 0x000d) => Err(End::Skipped("can")),
-        (_, 0x00f5..=0x00fb) => Err(End::Skipped("sll protocol not read")),
         (_, 0x0600..) => Ok((Next::EtherType(number), payload)),
         _ => Err(End::Skipped("sll protocol not read")),
     }

@@ -20,10 +20,8 @@ fn read(view: View<'_>, header: usize) -> Read<'_> {
     let big = u32::from_be_bytes(family);
     let number = if big > 0xffff { u32::from_le_bytes(family) } else { big };
     match number {
-        2 => Ok((Next::Ip, payload)),
-        // AF_INET6 of Linux, Windows, NetBSD and OpenBSD, FreeBSD, Darwin
-        10 | 23 | 24 | 28 | 30 => Ok((Next::Ip, payload)),
-        0x0800 | 0x86dd => Ok((Next::Ip, payload)),
+        // AF_INET of all; AF_INET6 of Linux, Windows, NetBSD and OpenBSD, FreeBSD, Darwin; EtherTypes of some writers
+        2 | 10 | 23 | 24 | 28 | 30 | 0x0800 | 0x86dd => Ok((Next::Ip, payload)),
         _ => Err(End::Skipped("address family not read")),
     }
 }

@@ -50,6 +50,7 @@ fn with_direction<'a>(number: u16, view: View<'a>, walk: &mut Walk) -> Read<'a> 
     serial(number, frame, walk)
 }
 
+#[allow(clippy::unnecessary_wraps)] // the shape of every reader
 fn pppoe<'a>(_: u16, view: View<'a>, _: &mut Walk) -> Read<'a> {
     // NetBSD writes the header alone; a whole Ethernet frame is told by what follows its addresses
     if view.u8(0) != Some(0x11) && view.be16(12) == Some(0x8864) {

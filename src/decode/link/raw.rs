@@ -13,6 +13,7 @@ pub(crate) const IPV6: LinkReader = LinkReader { name: "raw-ipv6", numbers: &[22
 /// An MPLS label stack.
 pub(crate) const MPLS: LinkReader = LinkReader { name: "raw-mpls", numbers: &[219], read: |_, view, _| Ok((Next::Mpls, view)) };
 
+#[allow(clippy::unnecessary_wraps)] // the shape of every reader
 fn any<'a>(_: u16, view: View<'a>, _: &mut Walk) -> Read<'a> {
     if view.be16(0) == Some(0xff03) {
         return Ok((Next::Ppp, view)); // PPP interfaces of some systems call their frames raw

@@ -39,7 +39,7 @@ pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk) -> Read<'a> {
 /// Reads GRE in UDP (RFC 8086) if the reserved bits are 0 and the protocol is one that is read.
 pub(crate) fn read_over_udp<'a>(view: View<'a>, walk: &mut Walk) -> Option<Read<'a>> {
     let (flags, protocol) = (view.be16(0)?, view.be16(2)?);
-    let is_plausible = flags & 0x0fff == 0 && matches!(protocol, 0x0800 | 0x86dd | TRANSPARENT_ETHERNET | 0x8847);
+    let is_plausible = matches!(flags & 0x0fff, 0) && matches!(protocol, 0x0800 | 0x86dd | TRANSPARENT_ETHERNET | 0x8847);
     is_plausible.then(|| {
         walk.enter(Layer::GreInUdp)?;
         read(view, walk)

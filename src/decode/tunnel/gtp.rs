@@ -28,7 +28,7 @@ pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk) -> Option<Read<'a>> {
 
 /// Sequence number, N-PDU number and the first extension's type are there if any of three flags is set.
 fn version_1(flags: u8, view: View<'_>) -> Option<View<'_>> {
-    if flags & 0x07 == 0 {
+    if matches!(flags & 0x07, 0) {
         return Some(view);
     }
     let mut kind = if flags & 0x04 != 0 { view.u8(3)? } else { 0 };
