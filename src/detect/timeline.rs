@@ -212,8 +212,11 @@ impl<'a> Builder<'a> {
         if !valid {
             text.push_str(", outside the window: changes nothing");
         }
-        let fate =
-            self.notes.get(&FrameRef::from(event.mark.frame)).filter(|(_, finding)| finding.kind.is_request_loss()).map(|(_, finding)| {
+        let fate = self
+            .notes
+            .get(&FrameRef::from(event.mark.frame))
+            .filter(|(_, finding)| finding.kind.is_request_loss() && direction == Direction::ServerToClient)
+            .map(|(_, finding)| {
                 let retried = match finding.next.as_ref().map(|next| next.retried) {
                     Some(crate::report::Retried::No) => ", not retried in this capture".to_string(),
                     Some(crate::report::Retried::Yes) => {
