@@ -36,7 +36,7 @@ pub fn link(findings: &mut [Finding]) {
     let mut causes: BTreeMap<u64, (usize, i64)> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| finding.kind.is_request_loss()) {
         let Some(surfaced) = finding.next.as_ref().and_then(|next| next.surfaced.as_ref()) else { continue };
-        let time = finding.time.map_or(0, |time| time.nanos());
+        let time = finding.time.map_or(0, Timestamp::nanos);
         let entry = causes.entry(surfaced.stream).or_insert((finding.number, time));
         if time < entry.1 {
             *entry = (finding.number, time);

@@ -187,11 +187,12 @@ impl Transition<'_, '_> {
                 }
             }
             (false, true) => {
-                if let (Some((responder, _, isn)), None) = (seen.syn_ack, seen.completed) {
-                    if responder != side && segment.ack.at_or_after(isn.add(1)) {
-                        seen.completed = Some(mark);
-                        step.handshake = Handshake::Completed;
-                    }
+                if let (Some((responder, _, isn)), None) = (seen.syn_ack, seen.completed)
+                    && responder != side
+                    && segment.ack.at_or_after(isn.add(1))
+                {
+                    seen.completed = Some(mark);
+                    step.handshake = Handshake::Completed;
                 }
             }
             (false, false) => {}
