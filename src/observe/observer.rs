@@ -9,7 +9,7 @@ use super::samples::{IdleClose, Samples};
 use crate::app::{Label, What};
 use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
-use crate::report::{How, StateView};
+use crate::report::How;
 use crate::segment::IcmpQuote;
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
@@ -20,7 +20,7 @@ use crate::time::{Span, Timestamp};
 const KEPT_CASES: usize = 8;
 /// The statuses with which a proxy tells its caller that its upstream failed (RFC 9110 section 15.6).
 const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
-/// So many event logs of connections without a case are kept, for groups that have no case.
+/// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
 
 /// One side closed, the other acknowledged and stayed.
@@ -70,7 +70,6 @@ pub struct Observer {
     retry_window: Span,
     options: AnalysisOptions,
     watches: Vec<Watch>,
-    plain_logs: usize,
     /// Idle times.
     pub samples: Samples,
     /// What happened next.
@@ -87,7 +86,6 @@ impl Observer {
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
             watches: Vec::new(),
-            plain_logs: 0,
             samples: Samples::default(),
             retries: RetryWatch::default(),
             legs: Legs::default(),
@@ -141,7 +139,43 @@ impl Observer {
         self.log(step, connection);
         self.half_close(step, connection);
         self.sample_close(step, connection);
-        if step.side == connection.client { self.client_step(step, connection) } else { self.server_step(step, connection) }
+        if step.side == connection.client {
+            self.client_step(step, connection);
+        } else {
+            self.server_step(step, connection);
+        }
+        self.settle(step.connection, connection);
+    }
+
+    /// Both sides have closed and know it: nothing can be found about this connection any more, its log and its spare request go.
+    fn settle(&mut self, at: usize, connection: &Connection) {
+        let over = connection.halves.iter().all(|half| half.effective_fin().is_some_and(|fin| fin.acknowledged.is_some()));
+        if !over || self.is_log_wanted(at, connection) {
+            return;
+        }
+        let unanswered = self.watches.get(at).is_some_and(|watch| watch.pending.as_deref().is_some_and(|r| r.response.is_none()));
+        if let Some(watch) = self.watches.get_mut(at)
+            && !unanswered
+        {
+            watch.log = None;
+            watch.spare = None;
+            watch.pending = None;
+        }
+    }
+
+    /// Whether the log of a connection is needed for the report: it was asked for, it has a case, or it is one of the first that show an idle
+    /// close or keepalive probes.
+    fn is_log_wanted(&self, at: usize, connection: &Connection) -> bool {
+        let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
+            || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
+        let long_half_closed = |watch: &Watch| {
+            watch.half_closed.as_deref().is_some_and(|span| {
+                span.used || span.ended.is_none_or(|(mark, _)| mark.time.since(span.fin.time) >= self.options.thresholds.close_wait)
+            })
+        };
+        self.options.timelines.contains(&connection.stream)
+            || self.watches.get(at).is_some_and(|watch| !watch.cases.is_empty() || long_half_closed(watch))
+            || (notable && at < KEPT_PLAIN_LOGS)
     }
 
     /// The capture ends at `end`.
@@ -160,17 +194,12 @@ impl Observer {
             self.note(at, connection, event);
         }
         self.conclude(at, connection);
-        let wanted = self.options.timelines.contains(&connection.stream);
-        let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
-            || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
+        let wanted = self.is_log_wanted(at, connection);
         if let Some(watch) = self.watches.get_mut(at) {
             watch.finished = true;
-            let kept_as_plain = notable && self.plain_logs < KEPT_PLAIN_LOGS;
-            let needed = wanted || !watch.cases.is_empty() || watch.half_closed.is_some();
-            if !needed && !kept_as_plain {
+            watch.spare = None;
+            if !wanted {
                 watch.log = None;
-            } else if !needed {
-                self.plain_logs += 1;
             }
         }
     }
@@ -555,11 +584,4 @@ pub fn label_hash(label: &str) -> u64 {
         return 0;
     }
     label.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)) | 1
-}
-
-impl Watch {
-    /// Whether the connection ended well and nothing of it is needed any more.
-    pub fn is_plain(&self, connection: &Connection) -> bool {
-        self.cases.is_empty() && matches!(connection.state_view(), StateView::Closed)
-    }
 }
