@@ -203,6 +203,11 @@ impl Merge {
         }
     }
 
+    /// The interfaces that were described so far.
+    pub(super) fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
     /// Takes the next frame of the current input; false when it has none or another one's turn has come.
     #[inline]
     fn go_on(&mut self) -> bool {

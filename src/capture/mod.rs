@@ -132,6 +132,11 @@ impl Capture {
         self.merge.next_frame()
     }
 
+    /// The capture interfaces of the frames so far, in the order of the frames' `interface` index.
+    pub fn interfaces(&self) -> &[Interface] {
+        self.merge.interfaces()
+    }
+
     /// Octets consumed so far and the total if it is known, for a progress display: octets as stored, compressed or not.
     pub fn progress(&self) -> (u64, Option<u64>) {
         self.merge.progress()

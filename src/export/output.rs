@@ -1,0 +1,186 @@
+//! The pcapng that is written: one section, an interface description for each interface and link type that has frames, enhanced packet blocks.
+//!
+//! Every interface has nanosecond resolution, and an offset where the capture's clock stood before 1970. Own writer instead of `pcap_file`'s: that one
+//! takes times as durations since 1970 and can write none before, and checks what it writes against a state that it copies for each interface.
+//! Source: draft-ietf-opsawg-pcapng.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use crate::capture::Interface;
+use crate::time::{NANOS_PER_SECOND, Timestamp};
+
+/// Block types (draft-ietf-opsawg-pcapng section 4).
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const ENHANCED_PACKET: u32 = 6;
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+/// Options (sections 3.5, 4.1, 4.2).
+const END: u16 = 0;
+const COMMENT: u16 = 1;
+const SECTION_APPLICATION: u16 = 4;
+const INTERFACE_NAME: u16 = 2;
+const INTERFACE_RESOLUTION: u16 = 9;
+const INTERFACE_FILTER: u16 = 11;
+const INTERFACE_FCS: u16 = 13;
+const INTERFACE_OFFSET: u16 = 14;
+/// Ten to the power of minus nine.
+const NANOSECONDS: u8 = 9;
+/// The longest text of an option: its length is 16 bits; three octets of padding and cutting at a character need room.
+const LONGEST_TEXT: usize = 65_000;
+
+/// What makes an interface of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InterfaceKey {
+    /// Index among the interfaces of the inputs.
+    pub interface: u32,
+    /// Link type of the frames.
+    pub link_type: u16,
+    /// Octets of check sequence that the frames end with.
+    pub fcs_octets: u8,
+    /// The frames were rebuilt out of this encapsulation stack, seen from this outer path.
+    pub rebuilt: Option<(u16, u32)>,
+}
+
+/// One frame to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its interface.
+    pub key: InterfaceKey,
+    /// Its time.
+    pub time: Timestamp,
+    /// Octets on the wire.
+    pub wire_length: u32,
+    /// Octets that are kept.
+    pub octets: Vec<u8>,
+    /// What is said of it.
+    pub comments: Vec<String>,
+}
+
+/// The file.
+pub struct Output<W: Write> {
+    sink: W,
+    block: Vec<u8>,
+    interfaces: BTreeMap<InterfaceKey, u32>,
+    /// Seconds before 1970 from which times are counted: 0 or less.
+    offset: i64,
+    names: bool,
+    /// Frames written.
+    pub frames: u64,
+}
+
+impl<W: Write> Output<W> {
+    /// Begins the file. `earliest` is a bound of the times to come; `names` says whether interfaces keep their names and filters.
+    pub fn begin(sink: W, comment: &str, earliest: Option<Timestamp>, names: bool) -> io::Result<Self> {
+        let offset = earliest.map_or(0, |time| time.nanos().div_euclid(NANOS_PER_SECOND)).min(0);
+        let mut output = Self { sink, block: Vec::new(), interfaces: BTreeMap::new(), offset, names, frames: 0 };
+        output.block.extend(BYTE_ORDER_MAGIC.to_le_bytes());
+        output.block.extend([1, 0, 0, 0]); // version 1.0
+        output.block.extend(u64::MAX.to_le_bytes()); // the section's length is not told
+        output.text(SECTION_APPLICATION, concat!("afterfin ", env!("CARGO_PKG_VERSION")));
+        output.text(COMMENT, comment);
+        output.option(END, &[]);
+        output.write_block(SECTION_HEADER)?;
+        Ok(output)
+    }
+
+    /// Writes one frame, and its interface before its first one.
+    pub fn put(&mut self, record: &Record, known: &[Interface]) -> io::Result<()> {
+        let interface = match self.interfaces.get(&record.key) {
+            Some(id) => *id,
+            None => self.describe(record.key, known)?,
+        };
+        let since = record.time.nanos().saturating_sub(self.offset.saturating_mul(NANOS_PER_SECOND)).max(0).to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = since;
+        let captured = u32::try_from(record.octets.len()).unwrap_or(u32::MAX);
+        for number in
+            [interface, u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), captured, record.wire_length.max(captured)]
+        {
+            self.block.extend(number.to_le_bytes());
+        }
+        self.padded(&record.octets);
+        for comment in &record.comments {
+            self.text(COMMENT, comment);
+        }
+        if !record.comments.is_empty() {
+            self.option(END, &[]);
+        }
+        self.write_block(ENHANCED_PACKET)?;
+        self.frames = self.frames.saturating_add(1);
+        Ok(())
+    }
+
+    fn describe(&mut self, key: InterfaceKey, known: &[Interface]) -> io::Result<u32> {
+        let interface = known.get(key.interface as usize).filter(|_| self.names);
+        self.block.extend(key.link_type.to_le_bytes());
+        self.block.extend([0, 0]);
+        self.block.extend(0_u32.to_le_bytes()); // no limit: what cut the frames was another capture
+        self.option(INTERFACE_RESOLUTION, &[NANOSECONDS]);
+        if let Some(name) = interface.and_then(|interface| interface.name.as_deref()) {
+            self.text(INTERFACE_NAME, name);
+        }
+        if let Some(filter) = interface.and_then(|interface| interface.filter.as_deref()) {
+            let octets = [&[0], cut(filter).as_bytes()].concat(); // 0: the filter is a text
+            self.option(INTERFACE_FILTER, &octets);
+        }
+        if key.fcs_octets > 0 {
+            self.option(INTERFACE_FCS, &[key.fcs_octets]);
+        }
+        if key.rebuilt.is_some() {
+            self.text(COMMENT, "packets without what encapsulated them, which could not be anonymised");
+        }
+        if self.offset != 0 {
+            let offset = self.offset.to_le_bytes();
+            self.option(INTERFACE_OFFSET, &offset);
+        }
+        self.option(END, &[]);
+        self.write_block(INTERFACE_DESCRIPTION)?;
+        let id = u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX);
+        self.interfaces.insert(key, id);
+        Ok(id)
+    }
+
+    /// Ends the file.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.sink.flush()?;
+        Ok(self.sink)
+    }
+
+    fn padded(&mut self, octets: &[u8]) {
+        self.block.extend_from_slice(octets);
+        self.block.resize(self.block.len().next_multiple_of(4), 0);
+    }
+
+    fn option(&mut self, code: u16, value: &[u8]) {
+        self.block.extend(code.to_le_bytes());
+        self.block.extend(u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
+        self.padded(value);
+    }
+
+    fn text(&mut self, code: u16, text: &str) {
+        self.option(code, cut(text).as_bytes());
+    }
+
+    /// Writes what was gathered as one block.
+    fn write_block(&mut self, kind: u32) -> io::Result<()> {
+        let total = u32::try_from(self.block.len()).unwrap_or(u32::MAX).saturating_add(12);
+        self.sink.write_all(&kind.to_le_bytes())?;
+        self.sink.write_all(&total.to_le_bytes())?;
+        self.sink.write_all(&self.block)?;
+        self.sink.write_all(&total.to_le_bytes())?;
+        self.block.clear();
+        Ok(())
+    }
+}
+
+/// A text that fits an option, without what a terminal or a line-based tool would obey.
+fn cut(text: &str) -> String {
+    let mut cut = String::with_capacity(text.len().min(LONGEST_TEXT));
+    for c in text.chars() {
+        if cut.len().saturating_add(c.len_utf8()) > LONGEST_TEXT {
+            break;
+        }
+        cut.push(if c.is_control() && c != '\n' { '\u{fffd}' } else { c });
+    }
+    cut
+}
