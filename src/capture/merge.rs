@@ -203,6 +203,11 @@ impl Merge {
         }
     }
 
+    /// See [`super::Capture::ended`].
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        self.summaries.iter().filter_map(|summary| summary.ended).max()
+    }
+
     /// The interfaces that were described so far.
     pub(super) fn interfaces(&self) -> &[Interface] {
         &self.interfaces

@@ -91,7 +91,7 @@ pub fn write(
     let Writer { output, missing, mut extraction, .. } = writer;
     extraction.missing = missing.len() as u64;
     extraction.frames = output.frames;
-    output.finish()?;
+    output.finish(report.capture.last.max(capture.ended()))?;
     extraction.summary = capture.finish();
     Ok(extraction)
 }
@@ -164,7 +164,7 @@ impl<W: Write> Writer<'_, W> {
         let id = FrameRef::from(frame.id);
         let is_evidence = self.missing.remove(&id);
         let decoded = decoder.decode(frame);
-        let (connection, record) = match &decoded {
+        let (connection, mut record) = match &decoded {
             Decoded::Segment(segment) => {
                 let step = tracker.push(segment);
                 if !self.is_wanted(step.connection, is_evidence) {
@@ -181,12 +181,11 @@ impl<W: Write> Writer<'_, W> {
             }
             Decoded::Skipped(_) | Decoded::Malformed(_) => {
                 if let Some(datagram) = decoder.datagram() {
-                    self.fragments.add(datagram, self.copy(frame, time, frame.captured.len()));
+                    self.fragments.add(datagram, copy(frame, time, frame.captured.len()));
                 }
                 return Vec::new();
             }
         };
-        let Some(mut record) = record else { return Vec::new() };
         if let Some(comments) = self.plan.comments.get(&id) {
             record.comments.clone_from(comments);
         }
@@ -230,18 +229,11 @@ impl<W: Write> Writer<'_, W> {
         Vec::new()
     }
 
-    /// The frame as it is, but for what lies beyond `length`.
-    fn copy(&self, frame: &Frame<'_>, time: Timestamp, length: usize) -> Record {
-        let key = InterfaceKey { interface: frame.interface, link_type: frame.link_type.0, fcs_octets: frame.fcs_octets, rebuilt: None };
-        let octets = frame.captured.get(..length).unwrap_or(frame.captured).to_vec();
-        Record { key, time, wire_length: frame.wire_length, octets, comments: Vec::new() }
-    }
-
-    fn segment(&mut self, frame: &Frame<'_>, time: Timestamp, segment: &Segment<'_>, step: &Step, direction: Direction) -> Option<Record> {
+    fn segment(&mut self, frame: &Frame<'_>, time: Timestamp, segment: &Segment<'_>, step: &Step, direction: Direction) -> Record {
         let headers_only = self.options.headers_only;
         let Some(anonymizer) = self.options.anonymizer.as_mut() else {
             let end = if headers_only { payload_offset(frame, segment) } else { frame.captured.len() };
-            return Some(self.copy(frame, time, end));
+            return copy(frame, time, end);
         };
         let speech = self.speeches.entry(step.connection).or_default();
         if step.restarted {
@@ -265,7 +257,7 @@ impl<W: Write> Writer<'_, W> {
             if headers_only {
                 octets.truncate(place.payload);
             }
-            return Some(Record { key: key(None), time, wire_length, octets, comments: Vec::new() });
+            return Record { key: key(None), time, wire_length, octets, comments: Vec::new() };
         }
         self.extraction.rebuilt = self.extraction.rebuilt.saturating_add(1);
         let octets = excerpt(segment);
@@ -276,12 +268,12 @@ impl<W: Write> Writer<'_, W> {
         }
         let (octets, wire_length) = rebuild_segment(segment, &masked, anonymizer);
         let rebuilt = Some((segment.vantage.stack, segment.vantage.outer));
-        Some(Record { key: InterfaceKey { link_type: LINK_TYPE_RAW, ..key(rebuilt) }, time, wire_length, octets, comments: Vec::new() })
+        Record { key: InterfaceKey { link_type: LINK_TYPE_RAW, ..key(rebuilt) }, time, wire_length, octets, comments: Vec::new() }
     }
 
-    fn quote(&mut self, frame: &Frame<'_>, time: Timestamp, quote: &crate::segment::IcmpQuote) -> Option<Record> {
+    fn quote(&mut self, frame: &Frame<'_>, time: Timestamp, quote: &crate::segment::IcmpQuote) -> Record {
         let Some(anonymizer) = self.options.anonymizer.as_mut() else {
-            return Some(self.copy(frame, time, frame.captured.len()));
+            return copy(frame, time, frame.captured.len());
         };
         let (captured, wire_length) = without_check_sequence(frame);
         let headers = Headers::rewrite(frame.link_type.0, captured, wire_length, anonymizer).filter(|headers| {
@@ -289,13 +281,20 @@ impl<W: Write> Writer<'_, W> {
         });
         let key = InterfaceKey { interface: frame.interface, link_type: frame.link_type.0, fcs_octets: 0, rebuilt: None };
         if let Some(headers) = headers {
-            return Some(Record { key, time, wire_length, octets: headers.finish(&[]), comments: Vec::new() });
+            return Record { key, time, wire_length, octets: headers.finish(&[]), comments: Vec::new() };
         }
         self.extraction.rebuilt = self.extraction.rebuilt.saturating_add(1);
         let (octets, wire_length) = rebuild_quote(quote, anonymizer);
         let key = InterfaceKey { link_type: LINK_TYPE_RAW, rebuilt: Some((0, 0)), ..key };
-        Some(Record { key, time, wire_length, octets, comments: Vec::new() })
+        Record { key, time, wire_length, octets, comments: Vec::new() }
     }
+}
+
+/// The frame as it is, but for what lies beyond `length`.
+fn copy(frame: &Frame<'_>, time: Timestamp, length: usize) -> Record {
+    let key = InterfaceKey { interface: frame.interface, link_type: frame.link_type.0, fcs_octets: frame.fcs_octets, rebuilt: None };
+    let octets = frame.captured.get(..length).unwrap_or(frame.captured).to_vec();
+    Record { key, time, wire_length: frame.wire_length, octets, comments: Vec::new() }
 }
 
 /// How the analysis read the payload, if it did.

@@ -20,6 +20,6 @@ pub fn write_mapping(anonymizer: &Anonymizer, sink: &mut dyn Write) -> io::Resul
     Ok(())
 }
 
-fn link_address([a, b, c, d, e, f]: [u8; 6]) -> String {
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+fn link_address(octets: [u8; 6]) -> String {
+    octets.map(|octet| format!("{octet:02x}")).join(":")
 }

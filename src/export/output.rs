@@ -1,4 +1,5 @@
-//! The pcapng that is written: one section, an interface description for each interface and link type that has frames, enhanced packet blocks.
+//! The pcapng that is written: one section, an interface description for each interface and link type that has frames, enhanced packet blocks, and
+//! interface statistics that tell when the capture ended.
 //!
 //! Every interface has nanosecond resolution, and an offset where the capture's clock stood before 1970. Own writer instead of `pcap_file`'s: that one
 //! takes times as durations since 1970 and can write none before, and checks what it writes against a state that it copies for each interface.
@@ -13,9 +14,10 @@ use crate::time::{NANOS_PER_SECOND, Timestamp};
 /// Block types (draft-ietf-opsawg-pcapng section 4).
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
-/// Options (sections 3.5, 4.1, 4.2).
+/// Options (sections 3.5, 4.1, 4.2, 4.6).
 const END: u16 = 0;
 const COMMENT: u16 = 1;
 const SECTION_APPLICATION: u16 = 4;
@@ -24,6 +26,7 @@ const INTERFACE_RESOLUTION: u16 = 9;
 const INTERFACE_FILTER: u16 = 11;
 const INTERFACE_FCS: u16 = 13;
 const INTERFACE_OFFSET: u16 = 14;
+const STATISTICS_END: u16 = 3;
 /// Ten to the power of minus nine.
 const NANOSECONDS: u8 = 9;
 /// The longest text of an option: its length is 16 bits; three octets of padding and cutting at a character need room.
@@ -90,12 +93,9 @@ impl<W: Write> Output<W> {
             Some(id) => *id,
             None => self.describe(record.key, known)?,
         };
-        let since = record.time.nanos().saturating_sub(self.offset.saturating_mul(NANOS_PER_SECOND)).max(0).to_be_bytes();
-        let [a, b, c, d, e, f, g, h] = since;
+        let [high, low] = self.ticks(record.time);
         let captured = u32::try_from(record.octets.len()).unwrap_or(u32::MAX);
-        for number in
-            [interface, u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), captured, record.wire_length.max(captured)]
-        {
+        for number in [interface, high, low, captured, record.wire_length.max(captured)] {
             self.block.extend(number.to_le_bytes());
         }
         self.padded(&record.octets);
@@ -140,10 +140,26 @@ impl<W: Write> Output<W> {
         Ok(id)
     }
 
-    /// Ends the file.
-    pub fn finish(mut self) -> io::Result<W> {
+    /// Ends the file. `end` is when the capture ended: what was silent until then is told by it, not by a frame.
+    pub fn finish(mut self, end: Option<Timestamp>) -> io::Result<W> {
+        let interfaces = if end.is_some() { self.interfaces.len() } else { 0 };
+        for interface in 0..u32::try_from(interfaces).unwrap_or(u32::MAX) {
+            let [high, low] = self.ticks(end.unwrap_or_default()).map(u32::to_le_bytes);
+            self.block.extend(interface.to_le_bytes());
+            self.block.extend([high, low].concat());
+            self.option(STATISTICS_END, &[high, low].concat());
+            self.option(END, &[]);
+            self.write_block(INTERFACE_STATISTICS)?;
+        }
         self.sink.flush()?;
         Ok(self.sink)
+    }
+
+    /// A time in nanoseconds since the offset, as two words.
+    #[allow(clippy::cast_possible_truncation)] // the two halves
+    fn ticks(&self, time: Timestamp) -> [u32; 2] {
+        let since = time.nanos().saturating_sub(self.offset.saturating_mul(NANOS_PER_SECOND)).max(0) as u64;
+        [(since >> 32) as u32, since as u32]
     }
 
     fn padded(&mut self, octets: &[u8]) {

@@ -115,9 +115,11 @@ impl Anonymizer {
         if let Some(known) = self.mapping.link_addresses.get(&address) {
             return *known;
         }
-        let [a, b, c, d, e, f, ..] = self.links.block(&[&address]);
-        let [first, ..] = address;
-        let pseudonym = [(a & 0xfc) | 0x02 | (first & 0x01), b, c, d, e, f];
+        let mut pseudonym = [0; 6];
+        self.links.fill(&[&address], &mut pseudonym);
+        if let ([octet, ..], [first, ..]) = (&mut pseudonym, &address) {
+            *octet = (*octet & 0xfc) | 0x02 | (first & 0x01);
+        }
         if self.mapping.link_addresses.len() < MAX_REMEMBERED {
             self.mapping.link_addresses.insert(address, pseudonym);
         }

@@ -226,8 +226,7 @@ impl Rewriter<'_> {
             return self.anonymizer.address(address).to_string();
         }
         if let Some(address) = link_address(text) {
-            let [a, b, c, d, e, f] = self.anonymizer.link_address(address);
-            return format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+            return self.anonymizer.link_address(address).map(|octet| format!("{octet:02x}")).join(":");
         }
         if let Some((address, port)) = text.rsplit_once(':')
             && let Ok(address) = address.parse::<IpAddr>()

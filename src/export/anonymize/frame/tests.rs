@@ -14,7 +14,7 @@ fn rewritten(link_type: u16, frame: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
 fn packet(options: &[u8]) -> Vec<u8> {
     let total = 44 + u8::try_from(options.len()).unwrap();
     let mut packet = vec![0x45, 0, 0, total, 0, 7, 0x40, 0, 64, 6, 0xaa, 0xaa, 10, 0, 0, 1, 10, 0, 0, 2];
-    let offset = u8::try_from(20 + options.len()).unwrap() / 4 << 4;
+    let offset = (u8::try_from(20 + options.len()).unwrap() / 4) << 4;
     packet.extend([0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, offset, 0x18, 1, 0, 0xbb, 0xbb, 0, 0]);
     packet.extend(options);
     packet.extend(b"data");

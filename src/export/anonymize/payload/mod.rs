@@ -94,7 +94,6 @@ impl Speech {
     }
 
     fn mask_fresh(&mut self, payload: &Payload<'_>, fresh: Fresh, anonymizer: &mut Anonymizer) -> Vec<u8> {
-        let before = self.original.clone();
         let message = payload.read(payload.octets, &mut self.original, fresh);
         let mut candidate = vec![0; payload.octets.len()];
         let (old, new) = candidate.split_at_mut(fresh.skip.min(payload.octets.len()));
@@ -121,7 +120,6 @@ impl Speech {
         if !trial.accepts(&candidate) {
             candidate = trial.search(candidate);
         }
-        drop(before);
         payload.read(&candidate, &mut self.masked, fresh);
         candidate
     }
