@@ -117,9 +117,8 @@ impl Anonymizer {
         }
         let mut pseudonym = [0; 6];
         self.links.fill(&[&address], &mut pseudonym);
-        if let ([octet, ..], [first, ..]) = (&mut pseudonym, &address) {
-            *octet = (*octet & 0xfc) | 0x02 | (first & 0x01);
-        }
+        let ([octet, ..], [first, ..]) = (&mut pseudonym, &address);
+        *octet = (*octet & 0xfc) | 0x02 | (first & 0x01);
         if self.mapping.link_addresses.len() < MAX_REMEMBERED {
             self.mapping.link_addresses.insert(address, pseudonym);
         }
