@@ -200,3 +200,61 @@ fn cut(text: &str) -> String {
     }
     cut
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::capture::{Capture, CaptureOptions, Source};
+
+    const KEY: InterfaceKey = InterfaceKey { interface: 0, link_type: 1, fcs_octets: 0, rebuilt: None };
+
+    fn record(time: i64, octets: &[u8]) -> Record {
+        Record { key: KEY, time: Timestamp(time), wire_length: 1500, octets: octets.to_vec(), comments: vec!["seen\x1b[2J".into(); 2] }
+    }
+
+    fn written(records: &[Record], end: Option<Timestamp>) -> Vec<u8> {
+        let earliest = records.iter().map(|record| record.time).min();
+        let known = [Interface { name: Some("eth0".into()), filter: Some("tcp".into()), link_type: 1, ..Interface::default() }];
+        let mut output = Output::begin(Vec::new(), "a comment", earliest, true).unwrap();
+        for record in records {
+            output.put(record, &known).unwrap();
+        }
+        output.finish(end).unwrap()
+    }
+
+    #[test]
+    fn frames_come_back_with_their_times_lengths_and_interfaces() {
+        // one nanosecond before 1970, and the largest time
+        for time in [-1, -10_000_000_001, 0, 1_795_420_349_119_250_001, i64::MAX] {
+            let octets = written(&[record(time, b"abcde")], None);
+            assert!(octets.len().is_multiple_of(4));
+            let source = Source::Stream("test".into(), Box::new(Cursor::new(octets)));
+            let mut capture = Capture::open(vec![source], &CaptureOptions::default()).unwrap();
+            let frame = capture.next_frame().unwrap();
+            assert_eq!((frame.time, frame.wire_length, frame.captured), (Some(Timestamp(time)), 1500, &b"abcde"[..]));
+            assert!(capture.next_frame().is_none());
+            assert_eq!(capture.interfaces()[0].name.as_deref(), Some("eth0"));
+            assert_eq!(capture.interfaces()[0].filter.as_deref(), Some("tcp"));
+            assert!(capture.finish().inputs[0].complete);
+        }
+    }
+
+    #[test]
+    fn end_of_the_capture_is_told_and_read_again() {
+        let octets = written(&[record(5_000_000_000, b"abc")], Some(Timestamp(9_000_000_001)));
+        let mut capture =
+            Capture::open(vec![Source::Stream("test".into(), Box::new(Cursor::new(octets)))], &CaptureOptions::default()).unwrap();
+        assert!(capture.next_frame().is_some());
+        assert!(capture.next_frame().is_none());
+        assert_eq!(capture.ended(), Some(Timestamp(9_000_000_001)));
+        assert_eq!(capture.finish().inputs[0].last, Some(Timestamp(5_000_000_000)), "the last frame is another thing");
+    }
+
+    #[test]
+    fn texts_are_cut_and_lose_their_control_characters() {
+        assert_eq!(cut("a\x1bb\nc"), "a\u{fffd}b\nc");
+        assert_eq!(cut(&"ä".repeat(40_000)).len(), LONGEST_TEXT);
+    }
+}

@@ -166,3 +166,109 @@ fn options(read: &TcpOptions) -> Vec<u8> {
     options.resize(length.div_ceil(4).saturating_mul(4), 1);
     options
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{DecodeOptions, Decoded, Decoder};
+    use crate::endpoint::Endpoint;
+    use crate::export::anonymize::Key;
+    use crate::frame::{Frame, FrameId, LinkType};
+    use crate::segment::{Flags, Vantage};
+    use crate::seq::SeqNumber;
+    use crate::time::Timestamp;
+
+    fn anonymizer() -> Anonymizer {
+        Anonymizer::new(&Key::of_content(b"a key for tests").unwrap())
+    }
+
+    fn frame(octets: &[u8], wire_length: u32) -> Frame<'_> {
+        Frame {
+            id: FrameId::new(0, 1),
+            time: Some(Timestamp(1)),
+            link_type: LinkType(LINK_TYPE_RAW),
+            interface: 0,
+            fcs_octets: 0,
+            wire_length,
+            captured: octets,
+        }
+    }
+
+    fn segment(src: Endpoint, dst: Endpoint) -> Segment<'static> {
+        Segment {
+            frame: FrameId::new(0, 1),
+            time: Timestamp(1),
+            time_unknown: false,
+            src,
+            dst,
+            tenant: 0,
+            seq: SeqNumber(7),
+            ack: SeqNumber(9),
+            flags: Flags(0x119),
+            window: 500,
+            options: TcpOptions {
+                timestamp: Some((1, 2)),
+                mss: Some(1460),
+                window_scale: Some(7),
+                sack_permitted: true,
+                octets: 20,
+                ..TcpOptions::default()
+            },
+            payload_length: 5,
+            ttl: 61,
+            ip_id: None,
+            vantage: Vantage::default(),
+            head: b"abcde",
+            tail: &[],
+        }
+    }
+
+    #[test]
+    fn segment_rebuilt_says_the_same_under_other_addresses() {
+        let v4 = Segment { ip_id: Some(0x1234), ..segment(Endpoint::v4([10, 0, 0, 1], 40000), Endpoint::v4([10, 0, 0, 2], 80)) };
+        let v6 = segment(Endpoint::v6([1; 16], 40000), Endpoint::v6([2; 16], 80));
+        for original in [v4, v6] {
+            let (octets, wire) = rebuild_segment(&original, b"vwxyz", &mut anonymizer());
+            let mut decoder = Decoder::new(DecodeOptions::default());
+            let frame = frame(&octets, wire);
+            let Decoded::Segment(rebuilt) = decoder.decode(&frame) else { panic!("no segment") };
+            assert_eq!(rebuilt.src.ip(), anonymizer().address(original.src.ip()));
+            assert_eq!((rebuilt.src.port(), rebuilt.dst.port()), (40000, 80));
+            let fields = |segment: &Segment<'_>| {
+                (
+                    segment.seq,
+                    segment.ack,
+                    segment.flags,
+                    segment.window,
+                    segment.options,
+                    segment.payload_length,
+                    segment.ttl,
+                    segment.ip_id,
+                )
+            };
+            assert_eq!(fields(&rebuilt), fields(&original));
+            assert_eq!(rebuilt.head, b"vwxyz");
+        }
+    }
+
+    #[test]
+    fn error_rebuilt_quotes_the_same_segment_under_other_addresses() {
+        let quote = IcmpQuote {
+            frame: FrameId::new(0, 1),
+            time: Timestamp(1),
+            from: "192.0.2.1".parse().unwrap(),
+            error: IcmpError::PacketTooBig(1400),
+            src: Endpoint::v4([10, 0, 0, 1], 40000),
+            dst: Endpoint::v4([10, 0, 0, 2], 80),
+            tenant: 0,
+            seq: SeqNumber(7),
+        };
+        let (octets, wire) = rebuild_quote(&quote, &mut anonymizer());
+        let mut decoder = Decoder::new(DecodeOptions::default());
+        let frame = frame(&octets, wire);
+        let Decoded::IcmpQuote(rebuilt) = decoder.decode(&frame) else { panic!("no quote") };
+        assert_eq!((rebuilt.error, rebuilt.seq), (quote.error, quote.seq));
+        assert_eq!(rebuilt.src.ip(), anonymizer().address(quote.src.ip()));
+        assert_eq!(rebuilt.from, anonymizer().address(quote.from));
+    }
+}

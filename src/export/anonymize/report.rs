@@ -267,3 +267,87 @@ fn link_address(text: &str) -> Option<[u8; 6]> {
     }
     parts.next().is_none().then_some(octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::anonymize::Key;
+    use crate::report::{Input, Timeout};
+
+    fn anonymizer() -> Anonymizer {
+        Anonymizer::new(&Key::of_content(b"a key for tests").unwrap())
+    }
+
+    fn sentence(text: &str) -> String {
+        let mut report = Report { verdict: vec![text.to_owned()], ..Report::default() };
+        anonymizer().report(&mut report);
+        report.verdict.remove(0)
+    }
+
+    #[test]
+    fn sentence_loses_every_address_whatever_stands_around_it() {
+        let [v4, v6] = ["10.0.0.5", "2001:db8::1"].map(|address| anonymizer().address(address.parse().unwrap()).to_string());
+        let mac = sentence("0a:db:01:15:3d:b5");
+        assert_eq!(sentence("10.0.0.5:80 kept it."), format!("{v4}:80 kept it."));
+        assert_eq!(sentence("(10.0.0.5), 10.0.0.5→10.0.0.5; «10.0.0.5»."), format!("({v4}), {v4}→{v4}; «{v4}»."));
+        assert_eq!(sentence("[2001:db8::1]:80 and 2001:db8::1"), format!("[{v6}]:80 and {v6}"));
+        assert_eq!(sentence("ip.addr == 10.0.0.5 && tcp.port == 80"), format!("ip.addr == {v4} && tcp.port == 80"));
+        assert_ne!(mac, "0a:db:01:15:3d:b5");
+        assert_eq!(mac.len(), 17);
+    }
+
+    #[test]
+    fn sentence_without_names_stays_as_it_is() {
+        for text in
+            ["RST, sequence 2231297407, TTL 64", "after 10.5 s, 12:30:01", "in/out 5/10 ethernet/ipv4", "10.5.", "a :: b", "F1: FIN"]
+        {
+            assert_eq!(sentence(text), text);
+        }
+    }
+
+    #[test]
+    fn request_in_a_sentence_gets_the_pseudonym_of_its_path() {
+        let path = String::from_utf8(anonymizer().target(b"/api/orders")).unwrap();
+        assert_eq!(sentence("GET /api/orders sent 37 s late"), format!("GET {path} sent 37 s late"));
+        assert_eq!(sentence("GET /api/orders, 58 octets"), format!("GET {path}, 58 octets"));
+        assert!(!sentence("TLS ClientHello shop.example").contains("shop"));
+        assert!(!sentence("CONNECT shop.example:443 → 200").contains("shop"));
+    }
+
+    #[test]
+    fn names_of_files_and_hosts_go_wherever_they_stand() {
+        let mut report = Report {
+            inputs: vec![Input { name: "/data/acme-prod.pcap".into(), problems: vec!["acme-prod.pcap is cut".into()], ..Input::default() }],
+            names: [("10.0.0.5".parse().unwrap(), "db.acme.internal".to_owned())].into(),
+            verdict: vec!["db.acme.internal closed first; shop.acme waited, shop.acmeX not".into()],
+            timeouts: vec![Timeout { host: Some("shop.acme".into()), ..timeout() }],
+            ..Report::default()
+        };
+        anonymizer().report(&mut report);
+        assert_eq!((report.inputs[0].name.as_str(), report.inputs[0].problems[0].as_str()), ("input 1", "input 1 is cut"));
+        assert!(report.names.is_empty());
+        let host = report.timeouts[0].host.clone().unwrap();
+        assert_eq!(report.verdict[0], format!("a host closed first; {host} waited, shop.acmeX not"));
+        assert!(!host.contains("shop"));
+    }
+
+    fn timeout() -> Timeout {
+        use crate::report::{TimerKind, TimerSide, TimerState};
+        Timeout {
+            server: EndpointView { ip: "10.0.0.5".parse().unwrap(), port: 80 },
+            client: None,
+            host: None,
+            side: TimerSide::Server,
+            what: TimerKind::Idle,
+            announced: None,
+            state: TimerState::Measured,
+            value: None,
+            count: None,
+            low: None,
+            high: None,
+            samples: 3,
+            spread: None,
+            known: Vec::new(),
+        }
+    }
+}
