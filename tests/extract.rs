@@ -281,6 +281,19 @@ fn report_and_capture_have_the_same_pseudonyms_with_one_key_and_others_with_anot
         assert!(!text.contains(&address.to_string()), "{address}");
     }
     assert!(!text.contains("blindproxy"));
+    let hosts = place.path("hosts").to_str().unwrap().to_owned();
+    let lines: Vec<String> = addresses(&report(&input)).iter().map(|address| format!("{address} acme-host")).collect();
+    fs::write(&hosts, lines.join("\n")).unwrap();
+    for command in [&["report", &input][..], &["connections", &input], &["timeline", &input, "--stream", "0"]] {
+        for format in ["text", "json"] {
+            let output = afterfin(&[command, &["--anonymize", "--format", format, "--names", &hosts]].concat());
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.len() > 100 && !text.contains("acme-host"), "{command:?} {format}: {text}");
+            for address in addresses(&report(&input)) {
+                assert!(!text.contains(&address.to_string()), "{command:?} {format}: {address}");
+            }
+        }
+    }
     let request =
         |report: &Value| report["findings"].as_array().unwrap().iter().map(|finding| finding["request"].clone()).collect::<Vec<_>>();
     assert_eq!(request(&anonymised), request(&report(&out)), "labels too");

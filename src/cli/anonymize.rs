@@ -5,7 +5,10 @@ use std::io::Read;
 
 use super::Failure;
 use super::args::AnonymizeArgs;
+use super::job;
+use super::options::{Output, Shown};
 use crate::export::{Anonymizer, Key};
+use crate::report::Report;
 
 /// A key file is read so far; what is longer is something else.
 const LONGEST_KEY: u64 = 1 << 20;
@@ -26,4 +29,14 @@ pub fn anonymizer(args: &AnonymizeArgs) -> Result<Option<Anonymizer>, Failure> {
         None => return Ok(None),
     };
     Ok(Some(Anonymizer::new(&key)))
+}
+
+/// Puts a report under pseudonyms, if there is a maker of them. The selection names original addresses, so it is applied before; what is
+/// left of it for the writing is returned. The user's own names of addresses are left out.
+pub fn apply(anonymizer: Option<Anonymizer>, report: &mut Report, shown: Shown, output: &mut Output) -> Shown {
+    let Some(mut anonymizer) = anonymizer else { return shown };
+    job::narrow(report, &shown, output.zone);
+    anonymizer.report(report);
+    output.names.clear();
+    Shown::default()
 }

@@ -110,6 +110,9 @@ pub struct ConnectionsArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
     /// Selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -133,6 +136,9 @@ pub struct TimelineArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
     /// Analysis.
     #[command(flatten)]
     pub analysis: AnalysisArgs,
