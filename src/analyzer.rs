@@ -89,7 +89,8 @@ pub fn analyze(
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
     }
-    let end = account.last.unwrap_or_default();
+    // a capture goes on after its last frame: silence until its end is silence that was watched
+    let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
     let context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);

@@ -52,6 +52,7 @@ fn help_of_every_subcommand() {
         &["report", "--help"],
         &["connections", "--help"],
         &["timeline", "--help"],
+        &["extract", "--help"],
         &["explain", "--help"],
         &["demo", "--help"],
     ] {
