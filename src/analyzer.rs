@@ -100,7 +100,7 @@ pub fn analyze(
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
     let picture = picture(&findings);
-    let connections = rows::rows(&context, &findings, &decoder);
+    let connections = rows::rows(&context, &findings, &decoder, options);
     let summary = capture.finish();
     let facts = CaptureFacts {
         frames: account.frames,

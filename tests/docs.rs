@@ -1,6 +1,8 @@
 //! Documents that are made from the program: `docs/findings.md` from the detectors' pages, the README's report from its own command.
 //! `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -55,11 +57,7 @@ fn capitalised(text: &str) -> String {
 fn readme_shows_the_report_of_its_own_command() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let command = readme.lines().find_map(|line| line.strip_prefix("cargo run --release -- ")).expect("the README has the command");
-    let output = Command::new(env!("CARGO_BIN_EXE_afterfin"))
-        .args(command.split_whitespace())
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_afterfin")).args(command.split_whitespace()).current_dir(root()).output().unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     let (before, rest) = readme.split_once("<!-- report -->\n").expect("the README has the place of the report");
     let (_, after) = rest.split_once("<!-- end of the report -->\n").expect("the README has the end of the report");

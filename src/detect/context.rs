@@ -8,7 +8,7 @@ use crate::observe::Observer;
 use crate::observe::legs::Relation;
 use crate::options::Thresholds;
 use crate::report::How;
-use crate::tcp::Connection;
+use crate::tcp::{Connection, Connections};
 use crate::time::{Span, Timestamp};
 
 /// Connections to one server that die within this of each other died of one event (a restart).
@@ -23,7 +23,7 @@ const KEPT_LEGS: usize = 16;
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Every connection.
-    pub connections: &'a [Connection],
+    pub connections: &'a Connections,
     /// What was observed.
     pub observer: &'a Observer,
     /// Which timers are at work.
@@ -47,7 +47,7 @@ struct ServerActivity {
 
 impl<'a> Context<'a> {
     /// Gathers what the detectors need.
-    pub fn new(connections: &'a [Connection], observer: &'a Observer, timers: &'a Timers, thresholds: Thresholds, end: Timestamp) -> Self {
+    pub fn new(connections: &'a Connections, observer: &'a Observer, timers: &'a Timers, thresholds: Thresholds, end: Timestamp) -> Self {
         let mut servers: BTreeMap<Endpoint, ServerActivity> = BTreeMap::new();
         for (at, connection) in connections.iter().enumerate() {
             let heard = connection.server_half().last.filter(|_| connection.server_half().data_end.is_some());
@@ -102,7 +102,7 @@ impl<'a> Context<'a> {
 }
 
 /// The links, both ways. A translated SYN must be answered by the same SYN-ACK number, where both are known.
-fn legs(connections: &[Connection], observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
+fn legs(connections: &Connections, observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
     let mut legs: BTreeMap<usize, Vec<(usize, Relation)>> = BTreeMap::new();
     for link in &observer.legs.links {
         let (Some(first), Some(second)) = (connections.get(link.first), connections.get(link.second)) else { continue };

@@ -13,7 +13,7 @@ use crate::report::How;
 use crate::segment::IcmpQuote;
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
-use crate::tcp::{Connection, Step};
+use crate::tcp::{Connection, Connections, Step};
 use crate::time::{Span, Timestamp};
 
 /// So many cases of one connection are kept.
@@ -179,7 +179,7 @@ impl Observer {
     }
 
     /// The capture ends at `end`.
-    pub fn finish_all(&mut self, connections: &[Connection], end: Timestamp) {
+    pub fn finish_all(&mut self, connections: &Connections, end: Timestamp) {
         for (at, connection) in connections.iter().enumerate() {
             self.finish(at, connection, end);
         }
