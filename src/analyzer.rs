@@ -121,7 +121,7 @@ pub fn analyze(
         verdict: sentences,
         findings,
         groups,
-        timeouts: timers.rows(),
+        timeouts: crate::infer::rows::rows(&timers),
         chain: Vec::new(),
         cost,
         picture,

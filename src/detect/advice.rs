@@ -39,7 +39,7 @@ fn order(case: &Case, context: &Context<'_>) -> Vec<String> {
     let value = wording::span(timer.value);
     let known = match timer.state {
         TimerState::Measured => format!("measured, n = {}", timer.samples),
-        _ => format!("seen {}", wording::count(timer.samples as u64, "time")),
+        _ => format!("seen {}", wording::count(timer.samples, "time")),
     };
     let lower = timer.value - margin(case);
     let kept = case.request.idle.unwrap_or(Span::ZERO);

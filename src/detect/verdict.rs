@@ -86,7 +86,7 @@ fn whose_timer(findings: &[Finding], context: &Context<'_>) -> Option<String> {
         .max_by_key(|(server, timer)| (timer.samples, std::cmp::Reverse(**server)))?;
     let n = match timer.state {
         TimerState::Measured => format!("n = {}, measured", timer.samples),
-        _ => wording::count(timer.samples as u64, "sample"),
+        _ => wording::count(timer.samples, "sample"),
     };
     let host = findings
         .iter()
@@ -136,10 +136,10 @@ fn nothing_lost(findings: &[Finding], context: &Context<'_>) -> String {
         return "There is no TCP connection in this capture.".to_string();
     }
     let used = context.connections.iter().filter(|connection| connection.after_fin.is_some()).count();
-    let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<usize>();
+    let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<u64>();
     let mut text = format!("No request was lost to a closed or forgotten connection among {}", wording::count(connections, "connection"));
     if findings.is_empty() && used == 0 && noticed > 0 {
-        let _ = write!(text, "; {} by servers were noticed in time", wording::count(noticed as u64, "idle close")); // writing to a string does not fail
+        text.push_str(&format!("; {} by servers were noticed in time", wording::count(noticed, "idle close")));
     }
     text.push('.');
     text

@@ -5,7 +5,8 @@ use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
-use super::samples::{IdleClose, Samples};
+use super::sampler::{self, Sampled};
+use super::samples::{Samples, SeenGap};
 use crate::app::{Label, What};
 use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
@@ -58,6 +59,8 @@ pub struct Watch {
     pub responses: u32,
     /// Longest gap after which a request was answered.
     pub longest_survived: Option<Span>,
+    /// What sampling remembers.
+    pub sampled: Sampled,
     server_spoke_first: bool,
     retry_of: Option<usize>,
     finished: bool,
@@ -138,44 +141,10 @@ impl Observer {
         }
         self.log(step, connection);
         self.half_close(step, connection);
-        self.sample_close(step, connection);
-        if step.side == connection.client {
-            self.client_step(step, connection);
-        } else {
-            self.server_step(step, connection);
+        if let Some(watch) = self.watches.get_mut(step.connection) {
+            sampler::step(&mut self.samples, &mut watch.sampled, step, connection, self.idle_gap);
         }
-        self.settle(step.connection, connection);
-    }
-
-    /// Both sides have closed and know it: nothing can be found about this connection any more, its log and its spare request go.
-    fn settle(&mut self, at: usize, connection: &Connection) {
-        let over = connection.halves.iter().all(|half| half.effective_fin().is_some_and(|fin| fin.acknowledged.is_some()));
-        if !over || self.is_log_wanted(at, connection) {
-            return;
-        }
-        let unanswered = self.watches.get(at).is_some_and(|watch| watch.pending.as_deref().is_some_and(|r| r.response.is_none()));
-        if let Some(watch) = self.watches.get_mut(at)
-            && !unanswered
-        {
-            watch.log = None;
-            watch.spare = None;
-            watch.pending = None;
-        }
-    }
-
-    /// Whether the log of a connection is needed for the report: it was asked for, it has a case, or it is one of the first that show an idle
-    /// close or keepalive probes.
-    fn is_log_wanted(&self, at: usize, connection: &Connection) -> bool {
-        let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
-            || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
-        let long_half_closed = |watch: &Watch| {
-            watch.half_closed.as_deref().is_some_and(|span| {
-                span.used || span.ended.is_none_or(|(mark, _)| mark.time.since(span.fin.time) >= self.options.thresholds.close_wait)
-            })
-        };
-        self.options.timelines.contains(&connection.stream)
-            || self.watches.get(at).is_some_and(|watch| !watch.cases.is_empty() || long_half_closed(watch))
-            || (notable && at < KEPT_PLAIN_LOGS)
+        if step.side == connection.client { self.client_step(step, connection) } else { self.server_step(step, connection) }
     }
 
     /// The capture ends at `end`.
@@ -183,6 +152,7 @@ impl Observer {
         for (at, connection) in connections.iter().enumerate() {
             self.finish(at, connection, end);
         }
+        self.samples.finish();
     }
 
     fn finish(&mut self, at: usize, connection: &Connection, end: Timestamp) {
@@ -352,7 +322,8 @@ impl Observer {
                     if covers && request.response.is_none() {
                         request.response = Some(step.mark);
                         request.status = payload.message.status;
-                        answered = Some((*payload, request.after_idle_gap.then_some(request.idle).flatten(), request.retry_of));
+                        let gap = request.after_idle_gap.then_some(request.idle).flatten();
+                        answered = Some((*payload, gap.map(|idle| (idle, request.mark, request.wire_idle)), request.retry_of));
                         if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
                             surfaced = Some((request.mark, Some(status), request.message.label));
                         }
@@ -376,9 +347,10 @@ impl Observer {
             self.legs.done(label, step.connection);
             watch.responses = watch.responses.saturating_add(1);
             self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
-            if let Some(idle) = idle {
+            if let Some((idle, mark, wire_idle)) = idle {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
-                self.samples.survived(server, connection.client_endpoint().ip(), idle, connection.stream);
+                let gap = SeenGap { idle, stream: connection.stream, mark };
+                self.samples.survived(server, connection.client_endpoint().ip(), watch.sampled.host, gap, wire_idle);
             }
             if let Some(suspect) = retry_of {
                 self.retries.answered(suspect);
@@ -426,24 +398,20 @@ impl Observer {
                 let case = Case::close(at, request.clone(), connection, watch.longest_survived);
                 watch.cases.push(case);
             }
+            let silent = request.retransmissions >= 2 && request.resets.iter().all(Option::is_none);
+            let forgotten = server.effective_fin().is_none() && request.rst_before.is_none() && request.acked.is_none();
+            if let Some(idle) = request.wire_idle
+                && request.after_idle_gap
+                && forgotten
+                && (silent || request.reply_reset().is_some())
+            {
+                self.samples.failed(connection.server_endpoint(), idle, connection.stream);
+            }
         }
         watch.spare = watch.pending.take();
     }
 
     // ---- closes -----------------------------------------------------------------------------------------------------
-
-    fn sample_close(&mut self, step: &Step, connection: &Connection) {
-        let Some(close) = connection.close.filter(|close| close.mark.frame == step.mark.frame && close.side == step.side) else { return };
-        let (Some(idle), false, true) = (close.idle, close.outstanding, connection.turn.is_some()) else { return };
-        let sample =
-            IdleClose { stream: connection.stream, client: connection.client_endpoint().ip(), idle, by_rst: close.how == How::Rst };
-        let server = connection.server_endpoint();
-        if step.side == connection.client {
-            self.samples.client_close(server, sample);
-        } else {
-            self.samples.server_close(server, sample);
-        }
-    }
 
     fn half_close(&mut self, step: &Step, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(step.connection) else { return };
