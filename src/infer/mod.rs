@@ -1,6 +1,7 @@
 //! Samples → timers: which idle timeout each server, client and device on the way has, as far as many connections show it; what is known
 //! of such timers, and what to write where.
 
+pub mod buckets;
 pub mod chain;
 pub mod cluster;
 pub mod known_timeouts;

@@ -151,4 +151,12 @@ pub struct Cost {
     pub handshakes_avoidable: u64,
     /// Most sockets in TIME_WAIT at one time at one host.
     pub time_wait_peak: u64,
+    /// That host.
+    pub time_wait_host: Option<IpAddr>,
+    /// Most ports that one client host had in use towards one server endpoint, TIME_WAIT included.
+    pub ports_peak: u64,
+    /// That client host.
+    pub ports_peak_client: Option<IpAddr>,
+    /// That server endpoint.
+    pub ports_peak_server: Option<EndpointView>,
 }

@@ -89,11 +89,15 @@ pub struct CostView {
     dead_held_seconds: Seconds,
     handshakes_avoidable: u64,
     time_wait_peak: u64,
+    time_wait_host: Option<IpAddr>,
+    ports_peak: u64,
+    ports_peak_client: Option<IpAddr>,
+    ports_peak_server: Option<EndpointJson>,
 }
 
 impl CostView {
     /// The view of the cost.
-    pub const fn of(cost: &Cost) -> Self {
+    pub fn of(cost: &Cost) -> Self {
         Self {
             requests_lost: cost.requests_lost,
             retried: cost.retried,
@@ -101,6 +105,10 @@ impl CostView {
             dead_held_seconds: Seconds(cost.dead_held),
             handshakes_avoidable: cost.handshakes_avoidable,
             time_wait_peak: cost.time_wait_peak,
+            time_wait_host: cost.time_wait_host,
+            ports_peak: cost.ports_peak,
+            ports_peak_client: cost.ports_peak_client,
+            ports_peak_server: cost.ports_peak_server.map(EndpointJson::of),
         }
     }
 }
