@@ -76,9 +76,10 @@ pub fn for_hop(hop: &ChainHop) -> Vec<String> {
 
 fn accepting(hop: &ChainHop, now: Span, raise: Span) -> String {
     let value = wording::span(raise);
-    let line = format!("Raise the keep-alive of {} from {} to more than {value}", hop.server, wording::span(now));
+    let unseen = if hop.client_timer.is_none() { format!(" (and above the {}'s own setting, which is not seen)", hops::role(hop)) } else { String::new() };
+    let line = format!("Raise the keep-alive of {} from {} to more than {value}{unseen}", hop.server, wording::span(now));
     match products::named(&hop.server_product).map(|product| (product, product.directive(Setting::Accepting, raise))) {
-        Some((product, Some(directive))) => format!("{line}. {}: `{directive}`. It costs: {}.", product.name, product.cost),
+        Some((product, Some(directive))) => format!("{line}. {}: {directive}. It costs: {}.", product.name, product.cost),
         Some((product, None)) => format!("{line} ({}; afterfin has no directive for it). It costs: {}.", product.name, product.cost),
         None => format!(
             "{line}; which product it is, the capture does not show. It costs idle sockets at the server (afterfin explain timeouts lists the settings)."
@@ -92,8 +93,15 @@ fn reusing(hop: &ChainHop, lower: Span) -> String {
     }
     let line = format!("Or let {} keep idle connections to {} for no more than {}", hops::client(hop), hop.server, wording::span(lower));
     let product = products::named(&hop.client_product);
+    if product.is_none()
+        && hop.client_is_proxy
+        && let Some(same) = products::named(&hop.server_product)
+        && let Some(directive) = same.directive(Setting::Reusing, lower)
+    {
+        return format!("{line}. If the proxy is {} too: {directive}. It costs a handshake more often.", same.name);
+    }
     match product.map(|product| (product, product.directive(Setting::Reusing, lower))) {
-        Some((product, Some(directive))) => format!("{line}. {}: `{directive}`. It costs a handshake more often.", product.name),
+        Some((product, Some(directive))) => format!("{line}. {}: {directive}. It costs a handshake more often.", product.name),
         Some((product, None)) => {
             format!("{line} ({}: its setting takes no value that small, so do not keep any). It costs a handshake more often.", product.name)
         }
@@ -119,7 +127,7 @@ pub fn for_path(hop: &ChainHop) -> Vec<String> {
     let hints = known_timeouts::within(low, high);
     let devices = products::between(&hints);
     let directive = |product: &&Product| {
-        product.directive(Setting::Between, raise).map(|directive| format!("{}: `{directive}`", product.name))
+        product.directive(Setting::Between, raise).map(|directive| format!("{}: {directive}", product.name))
     };
     let known: Vec<String> = devices.iter().filter_map(directive).collect();
     let which = if known.is_empty() { "; which device it is, the capture does not show".to_string() } else { format!(", if it is one of these: {}", known.join(" · ")) };
@@ -132,7 +140,7 @@ pub fn probes_before(timeout: Span) -> String {
     let half = hops::whole_down(Span(timeout.nanos() / 2));
     let directive = products::titled("Linux TCP keepalive").and_then(|product| {
         let text = product.directive(Setting::Reusing, half).or_else(|| product.directive(Setting::Accepting, half))?;
-        Some(format!(" Linux: `{text}`."))
+        Some(format!(" Linux: {text}."))
     });
     format!(
         "Send TCP keepalive probes from {} of silence on: less than half of what the path allows, so that one lost probe does no harm.{}",

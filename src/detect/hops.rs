@@ -60,12 +60,19 @@ pub fn says(hop: &ChainHop) -> String {
         },
     };
     let mut text = text;
-    if let Some(high) = hop.path.1 {
+    if let (Some(low), Some(high)) = hop.path
+        && low < high
+    {
         if !text.is_empty() {
             text.push_str("; ");
         }
-        let low = hop.path.0.filter(|low| *low < high).map_or_else(String::new, |low| format!("more than {} and ", wording::span(low)));
-        text.push_str(&format!("something between {} and {} forgets silent connections after {low}at most {}", hop.client, hop.server, wording::span(high)));
+        text.push_str(&format!(
+            "something between {} and {} forgets silent connections after more than {} and at most {}",
+            hop.client,
+            hop.server,
+            wording::span(low),
+            wording::span(high)
+        ));
     }
     sentence(&text)
 }

@@ -33,6 +33,8 @@ pub mod wording;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+pub use crate::infer::known_timeouts::KnownTimeout;
+
 use crate::endpoint::Role;
 use crate::infer::ChainHop;
 use crate::observe::Case;
@@ -58,6 +60,11 @@ pub struct KindPage {
     pub fix: &'static str,
     /// Standards, sources, measurements.
     pub basis: &'static str,
+}
+
+/// Known default timeouts that contain every word, in any field; without words, all of them.
+pub fn known_timeouts(words: &[String]) -> Vec<&'static KnownTimeout> {
+    crate::infer::known_timeouts::search(words)
 }
 
 /// The registry: every kind of finding that is detected, in the order of severity.

@@ -84,25 +84,20 @@ fn device_forgets(hop: &ChainHop, losses: &[&Finding], context: &Context<'_>) ->
             && loss.idle.is_some_and(|idle| idle >= context.thresholds.idle_gap)
     };
     let lost: Vec<&Finding> = losses.iter().filter(forgotten).copied().collect();
-    let survived = hop.path.0.filter(|low| *low < high);
-    // One loss without anything that survived is no bracket: the single finding lists what it can have been.
-    if lost.is_empty() || (survived.is_none() && lost.len() < 2) {
+    // Without anything that survived there is no bracket, and where no other connection shows that the server was alive it may have been
+    // down: the single findings list what it can have been.
+    let low = hop.path.0.filter(|low| *low < high)?;
+    if !lost.iter().any(|loss| loss.confidence >= Confidence::Likely) {
         return None;
     }
     let mut finding = begin(hop, &lost);
-    let after = match survived {
-        Some(low) => format!("between {} and {}", wording::span(low), wording::span(high)),
-        None => format!("{} or less", wording::span(high)),
-    };
+    let after = format!("between {} and {}", wording::span(low), wording::span(high));
     let requests = wording::count(lost.len() as u64, "request");
     finding.headline = wording::headline(&format!("Silent connections are forgotten after {after}: {requests} lost"));
     finding.cause = Some("flow-expired-between".to_string());
     finding.idle = lost.iter().filter_map(|loss| loss.idle).max();
     finding.confidence = Confidence::Likely;
     finding.reasons.push("who forgets cannot be told from one side alone; a capture at the server for the same time would tell".to_string());
-    if survived.is_none() {
-        draft::lower(&mut finding, Confidence::Possible, "no silence was survived, so that there is no lower bound");
-    }
     evidence(&mut finding, hop, &lost);
     finding.advice = advice::for_path(hop);
     (!finding.evidence.is_empty()).then_some(finding)

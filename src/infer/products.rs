@@ -77,7 +77,7 @@ pub fn between(hints: &[String]) -> Vec<&'static Product> {
 }
 
 impl Product {
-    /// The directive with the value filled in; `None`: the product has no such setting, or the value is too small for it.
+    /// The directive with the value filled in, the code between backticks; `None`: the product has no such setting, or the value is too small for it.
     pub fn directive(&self, setting: Setting, value: Span) -> Option<String> {
         let (template, up) = match setting {
             Setting::Accepting => (self.server, true),
@@ -98,13 +98,17 @@ impl Product {
         if too_small("{s}", seconds) || too_small("{ms}", millis) || too_small("{m}", minutes) {
             return None;
         }
-        let text = template
+        let filled = template
             .replace("{s}", &seconds.to_string())
             .replace("{ms}", &millis.to_string())
             .replace("{ms_more}", &(millis + 1000).to_string())
             .replace("{m}", &minutes.to_string())
             .replace("{quarter}", &(seconds / 4).max(1).to_string());
-        Some(text)
+        // What is to be pasted stands before two spaces and a remark in brackets.
+        Some(match filled.split_once("  (") {
+            Some((code, remark)) => format!("`{code}` ({remark}"),
+            None => format!("`{filled}`"),
+        })
     }
 }
 
@@ -148,8 +152,8 @@ mod tests {
     #[test]
     fn raising_rounds_up_and_lowering_rounds_down() {
         let nginx = titled("nginx").unwrap();
-        assert!(nginx.directive(Setting::Accepting, Span::from_millis(300_200)).unwrap().starts_with("keepalive_timeout 301s;"));
-        assert!(nginx.directive(Setting::Reusing, Span::from_millis(9_900)).unwrap().starts_with("keepalive_timeout 9s;"));
+        assert!(nginx.directive(Setting::Accepting, Span::from_millis(300_200)).unwrap().starts_with("`keepalive_timeout 301s;` (http"));
+        assert!(nginx.directive(Setting::Reusing, Span::from_millis(9_900)).unwrap().starts_with("`keepalive_timeout 9s;` (in the upstream"));
         assert_eq!(nginx.directive(Setting::Reusing, Span::from_millis(900)), None, "0 s would mean something else");
         assert_eq!(nginx.directive(Setting::Between, Span::from_secs(9)), None);
     }

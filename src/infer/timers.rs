@@ -18,6 +18,8 @@ const SHORTEST_TIMER: Span = Span::from_millis(200);
 const MEASURED_FROM: u64 = 3;
 /// A gap survived by so much more than a timer contradicts it.
 const CONTRADICTION: Span = Span::from_secs(1);
+/// Closes outnumber the gaps that contradict them so many times where the timer is suggested all the same.
+const OUTNUMBERED: u64 = 2;
 /// A request this close to the server's timeout met it.
 const AT_TIMEOUT: Span = Span::from_millis(100);
 
@@ -145,6 +147,20 @@ fn long_enough(points: &[(Span, u64)]) -> Vec<(Span, u64)> {
     points.iter().copied().filter(|(value, _)| *value >= SHORTEST_TIMER).collect()
 }
 
+/// The timer of a server: as [`idle_timer`], and where a survived gap contradicts it, it is at most suggested, and only if the closes
+/// that show it outnumber such gaps by far: connections in another mode may be exempt (Redis: subscribers).
+fn server_timer(all: &Distribution, survived: &Distribution) -> Option<Timer> {
+    let sound = idle_timer(all, survived.longest());
+    if sound.is_some() {
+        return sound;
+    }
+    let mut timer = idle_timer(all, None).filter(|timer| timer.samples >= 2)?;
+    let contradicts = |value: Span| value > timer.value + CONTRADICTION;
+    let against: u64 = survived.points(None).iter().filter(|(value, _)| contradicts(*value)).map(|(_, count)| count).sum();
+    timer.state = TimerState::Suggested;
+    (against.saturating_mul(OUTNUMBERED) <= timer.samples).then_some(timer)
+}
+
 /// The timer that idle times before closes show. Closes after less than a gap that was survived (by more than the tolerance) were not
 /// its doing: they are left out, and if most of the samples are such, there is no timer.
 pub fn idle_timer(all: &Distribution, survived: Option<Span>) -> Option<Timer> {
@@ -169,7 +185,7 @@ pub fn idle_timer(all: &Distribution, survived: Option<Span>) -> Option<Timer> {
 
 fn server(seen: &ServerSamples, samples: &Samples) -> ServerKnowledge {
     let age_limit = age_limit(seen);
-    let overall = idle_timer(&seen.by_server.idle, seen.survived);
+    let overall = server_timer(&seen.by_server.idle, &seen.survived);
     let hosts = differing_hosts(seen, samples, overall.as_ref());
     let shortest = hosts.values().min_by_key(|timer| timer.value).cloned();
     let by_age = |timer: &Timer| age_limit.is_some_and(|limit| limit.samples > timer.samples);
@@ -179,7 +195,7 @@ fn server(seen: &ServerSamples, samples: &Samples) -> ServerKnowledge {
         server: shortest.or(overall).filter(|timer| !by_age(timer)),
         hosts,
         clients: seen.clients.iter().map(|(host, pair)| (*host, client(pair))).collect(),
-        longest_survived: seen.survived,
+        longest_survived: seen.survived.longest(),
         survived_wire,
         shortest_failed: failed.iter().copied().filter(|idle| survived_wire.is_none_or(|survived| survived < *idle)).min(),
         failed: failed.len() as u64,
@@ -200,7 +216,7 @@ fn differing_hosts(seen: &ServerSamples, samples: &Samples, overall: Option<&Tim
     }
     let mut timers = BTreeMap::new();
     for (host, of_host) in &seen.hosts {
-        let timer = idle_timer(&of_host.idle, of_host.survived).filter(Timer::is_measured);
+        let timer = server_timer(&of_host.idle, &of_host.survived).filter(Timer::is_measured);
         if let (Some(name), Some(timer)) = (samples.name(*host), timer) {
             timers.insert(name.to_string(), timer);
         }
@@ -255,6 +271,14 @@ mod tests {
     fn survived_gap_up_to_a_second_longer_is_no_contradiction_and_a_longer_one_is() {
         assert_eq!(found(&[10.0, 10.01, 10.02], Some(10.9)), Some((10_010, TimerState::Measured)));
         assert_eq!(found(&[10.0, 10.01, 10.02], Some(11.1)), None);
+    }
+
+    #[test]
+    fn contradicted_server_timer_is_suggested_at_most_and_only_against_few_gaps() {
+        let contradicted = |gaps: &[f64]| server_timer(&times(&[10.0, 10.01, 10.02, 10.0]), &times(gaps)).map(|timer| timer.state);
+        assert_eq!(contradicted(&[9.0]), Some(TimerState::Measured));
+        assert_eq!(contradicted(&[15.0]), Some(TimerState::Suggested));
+        assert_eq!(contradicted(&[15.0, 16.0, 17.0]), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub struct Distribution {
     exact: Vec<(u64, Span)>,
     bins: Option<Box<BTreeMap<u16, Bin>>>,
     count: u64,
+    longest: Option<Span>,
 }
 
 /// The values of one bin.
@@ -35,6 +36,7 @@ impl Distribution {
             return;
         }
         self.count += 1;
+        self.longest = self.longest.max(Some(value));
         if let Some(bins) = &mut self.bins {
             enter(bins, value);
         } else if self.exact.len() < EXACT_VALUES {
@@ -48,6 +50,11 @@ impl Distribution {
             self.exact = Vec::new();
             self.bins = Some(Box::new(bins));
         }
+    }
+
+    /// The largest value.
+    pub const fn longest(&self) -> Option<Span> {
+        self.longest
     }
 
     /// How many values there are.

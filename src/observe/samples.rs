@@ -70,8 +70,8 @@ pub struct ProbeSamples {
 pub struct HostSamples {
     /// Idle times before closes by the server.
     pub idle: Distribution,
-    /// The longest gap after which a request was answered.
-    pub survived: Option<Span>,
+    /// Gaps after which a request was answered.
+    pub survived: Distribution,
 }
 
 /// What was seen of one client host at one server endpoint.
@@ -122,8 +122,8 @@ pub struct ServerSamples {
     pub hosts: BTreeMap<HostId, HostSamples>,
     /// By client host.
     pub clients: BTreeMap<IpAddr, ClientSamples>,
-    /// The longest gap after which a request was answered.
-    pub survived: Option<Span>,
+    /// Gaps after which a request was answered.
+    pub survived: Distribution,
     /// The longest silence of the wire after which a request was answered: what tables on the way allow.
     pub survived_wire: Option<Span>,
     /// Silences of the wire after which a request met no state or silence, and their connections.
@@ -225,10 +225,10 @@ impl Samples {
     /// A request after an idle gap was answered.
     pub fn survived(&mut self, server: Endpoint, client: IpAddr, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
         let Some(samples) = self.server(server) else { return };
-        samples.survived = samples.survived.max(Some(gap.idle));
+        samples.survived.add(gap.stream, gap.idle);
         samples.survived_wire = samples.survived_wire.max(wire_idle);
         if let Some(of_host) = samples.host(host) {
-            of_host.survived = of_host.survived.max(Some(gap.idle));
+            of_host.survived.add(gap.stream, gap.idle);
         }
         if let Some(pair) = self.client(server, client) {
             longest(&mut pair.survived, gap);
