@@ -136,9 +136,9 @@ pub fn with_basis(timer: SideTimer) -> String {
     }
 }
 
-/// Up to the next whole second.
+/// Up to the next whole second; a tenth of a second above one is within the margin.
 pub fn whole_up(value: Span) -> Span {
-    let seconds = value.nanos().saturating_add(NANOS_PER_SECOND - 1) / NANOS_PER_SECOND;
+    let seconds = value.nanos().saturating_add(NANOS_PER_SECOND / 10 * 9) / NANOS_PER_SECOND;
     Span::from_secs(seconds)
 }
 

@@ -11,6 +11,9 @@ use crate::time::Span;
 /// Timers that are shown.
 const TIMERS_SHOWN: usize = 30;
 
+/// Fewer ports than this towards one destination are not worth a line: a twenty-eighth of Linux' default range.
+const PORTS_FROM: u64 = 1000;
+
 const COLUMNS: [Column; 7] = [
     Column { title: "server", figures: false, expendable: 0 },
     Column { title: "client", figures: false, expendable: 0 },
@@ -125,7 +128,18 @@ fn write_cost(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         parts.push(format!("{} that keep-alive would have saved", counted(cost.handshakes_avoidable, "handshake", "handshakes")));
     }
     if cost.time_wait_peak > 0 {
-        parts.push(format!("up to {} in TIME_WAIT at one host at one time", counted(cost.time_wait_peak, "socket", "sockets")));
+        let host = cost.time_wait_host.map_or_else(|| "one host".to_owned(), |host| page.host(host));
+        parts.push(format!("up to {} in TIME_WAIT at {host} at one time", counted(cost.time_wait_peak, "socket", "sockets")));
+    }
+    if let (Some(client), Some(server)) = (cost.ports_peak_client, cost.ports_peak_server)
+        && cost.ports_peak >= PORTS_FROM
+    {
+        parts.push(format!(
+            "up to {} of {} in use towards {}, TIME_WAIT included (Linux has 28,232 for one destination)",
+            counted(cost.ports_peak, "port", "ports"),
+            page.host(client),
+            page.endpoint(server)
+        ));
     }
     if parts.is_empty() {
         return Ok(());
