@@ -43,6 +43,12 @@ fn report(root: &Path, truth: &Value) -> Report {
     analyze(capture, &AnalysisOptions::default(), &AtomicBool::new(false), &mut |_, _| {})
 }
 
+/// `fd00::1:80` as the report writes it: `[fd00::1]:80`.
+fn as_reported(endpoint: &str) -> String {
+    let (ip, port) = endpoint.rsplit_once(':').unwrap();
+    if ip.contains(':') && !ip.starts_with('[') { format!("[{ip}]:{port}") } else { endpoint.to_owned() }
+}
+
 /// Idle times before closes by the server, where the server closed first, by server; and the servers that closed first at all.
 fn closes(truth: &Value) -> BTreeMap<String, Vec<f64>> {
     let mut closes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -52,7 +58,7 @@ fn closes(truth: &Value) -> BTreeMap<String, Vec<f64>> {
         let server = if low == opener { high } else { low };
         let first = &connection["first_close"];
         if first["by"].as_str() == Some(server) {
-            closes.entry(server.to_owned()).or_default().extend(first["idle_before_s"].as_f64());
+            closes.entry(as_reported(server)).or_default().extend(first["idle_before_s"].as_f64());
         }
     }
     closes

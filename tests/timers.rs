@@ -177,7 +177,14 @@ fn proxy_is_told_by_the_requests_that_it_sends_on_and_stands_behind_its_front() 
     let gaps = vec![seconds(4.0), seconds(5.0)];
     let plans = [
         Plan { begin: 0, client: caller, server: front, host: "a.example", gaps: gaps.clone(), end: End::Client(seconds(8.0)) },
-        Plan { begin: 500_000, client: Endpoint::v4([10, 3, 0, 1], 50_000), server: back, host: "a.example", gaps, end: End::Server(seconds(9.0)) },
+        Plan {
+            begin: 500_000,
+            client: Endpoint::v4([10, 3, 0, 1], 50_000),
+            server: back,
+            host: "a.example",
+            gaps,
+            end: End::Server(seconds(9.0)),
+        },
     ];
     let outcome = play(plans, Vec::new());
     let hop = |server: Endpoint| outcome.hops.iter().find(|hop| hop.server == server).unwrap();

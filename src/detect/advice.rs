@@ -24,7 +24,9 @@ pub fn for_request(kind: Kind, case: &Case, context: &Context<'_>) -> Vec<String
         }
         Kind::CloseRace => {
             let mut advice = order().unwrap_or_else(|| vec![generic(case)]);
-            advice.push("No check by the client can remove a race; only the order of the timers can, or a retry on a new connection.".to_string());
+            advice.push(
+                "No check by the client can remove a race; only the order of the timers can, or a retry on a new connection.".to_string(),
+            );
             advice
         }
         Kind::StateLost | Kind::SilentDrop => forgotten(case, context),
@@ -76,7 +78,11 @@ pub fn for_hop(hop: &ChainHop) -> Vec<String> {
 
 fn accepting(hop: &ChainHop, now: Span, raise: Span) -> String {
     let value = wording::span(raise);
-    let unseen = if hop.client_timer.is_none() { format!(" (and above the {}'s own setting, which is not seen)", hops::role(hop)) } else { String::new() };
+    let unseen = if hop.client_timer.is_none() {
+        format!(" (and above the {}'s own setting, which is not seen)", hops::role(hop))
+    } else {
+        String::new()
+    };
     let line = format!("Raise the keep-alive of {} from {} to more than {value}{unseen}", hop.server, wording::span(now));
     match products::named(&hop.server_product).map(|product| (product, product.directive(Setting::Accepting, raise))) {
         Some((product, Some(directive))) => format!("{line}. {}: {directive}. It costs: {}.", product.name, product.cost),
@@ -103,7 +109,10 @@ fn reusing(hop: &ChainHop, lower: Span) -> String {
     match product.map(|product| (product, product.directive(Setting::Reusing, lower))) {
         Some((product, Some(directive))) => format!("{line}. {}: {directive}. It costs a handshake more often.", product.name),
         Some((product, None)) => {
-            format!("{line} ({}: its setting takes no value that small, so do not keep any). It costs a handshake more often.", product.name)
+            format!(
+                "{line} ({}: its setting takes no value that small, so do not keep any). It costs a handshake more often.",
+                product.name
+            )
         }
         None => format!("{line}; which product it is, the capture does not show. It costs a handshake more often."),
     }
@@ -126,11 +135,14 @@ pub fn for_path(hop: &ChainHop) -> Vec<String> {
     ];
     let hints = known_timeouts::within(low, high);
     let devices = products::between(&hints);
-    let directive = |product: &&Product| {
-        product.directive(Setting::Between, raise).map(|directive| format!("{}: {directive}", product.name))
-    };
+    let directive =
+        |product: &&Product| product.directive(Setting::Between, raise).map(|directive| format!("{}: {directive}", product.name));
     let known: Vec<String> = devices.iter().filter_map(directive).collect();
-    let which = if known.is_empty() { "; which device it is, the capture does not show".to_string() } else { format!(", if it is one of these: {}", known.join(" · ")) };
+    let which = if known.is_empty() {
+        "; which device it is, the capture does not show".to_string()
+    } else {
+        format!(", if it is one of these: {}", known.join(" · "))
+    };
     lines.push(format!("Or raise the timeout of its table above {}{which}.", wording::span(raise)));
     lines
 }

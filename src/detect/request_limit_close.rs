@@ -36,12 +36,15 @@ pub fn judge(server: Endpoint, known: &ServerKnowledge, context: &Context<'_>) -
     finding.advice.push(format!(
         "These closes are no idle timeout. Where {} requests per connection are too few, raise the server's limit ({}).",
         limit.requests,
-        crate::infer::products::named(&known.product).map_or("keepalive_requests, MaxKeepAliveRequests or the like", |product| match product.name {
-            "nginx" => "nginx: keepalive_requests",
-            "Apache httpd" => "Apache: MaxKeepAliveRequests",
-            "Tomcat" => "Tomcat: maxKeepAliveRequests",
-            _ => "see the product's manual",
-        })
+        crate::infer::products::named(&known.product).map_or(
+            "keepalive_requests, MaxKeepAliveRequests or the like",
+            |product| match product.name {
+                "nginx" => "nginx: keepalive_requests",
+                "Apache httpd" => "Apache: MaxKeepAliveRequests",
+                "Tomcat" => "Tomcat: maxKeepAliveRequests",
+                _ => "see the product's manual",
+            }
+        )
     ));
     Some(finding)
 }

@@ -55,8 +55,11 @@ fn server_closes(hop: &ChainHop, losses: &[&Finding]) -> Option<Finding> {
         0 => "nothing lost yet".to_string(),
         n => format!("{} lost", wording::count(n as u64, "request")),
     };
-    finding.headline =
-        wording::headline(&format!("The server closes after {}, the {} keeps {keeps}: {what}", wording::span(server.value), hops::role(hop)));
+    finding.headline = wording::headline(&format!(
+        "The server closes after {}, the {} keeps {keeps}: {what}",
+        wording::span(server.value),
+        hops::role(hop)
+    ));
     finding.cause = Some("server-closes-first".to_string());
     finding.idle = Some(held);
     finding.reasons.push(basis("server", server));
@@ -97,7 +100,9 @@ fn device_forgets(hop: &ChainHop, losses: &[&Finding], context: &Context<'_>) ->
     finding.cause = Some("flow-expired-between".to_string());
     finding.idle = lost.iter().filter_map(|loss| loss.idle).max();
     finding.confidence = Confidence::Likely;
-    finding.reasons.push("who forgets cannot be told from one side alone; a capture at the server for the same time would tell".to_string());
+    finding
+        .reasons
+        .push("who forgets cannot be told from one side alone; a capture at the server for the same time would tell".to_string());
     evidence(&mut finding, hop, &lost);
     finding.advice = advice::for_path(hop);
     (!finding.evidence.is_empty()).then_some(finding)

@@ -200,9 +200,7 @@ fn known_or_assumed(seen: Option<SideTimer>, assumptions: &[Assumption], role: &
     }
     let by_name = assumptions.iter().find(|assumption| names.contains(&assumption.who));
     let assumed = by_name.or_else(|| assumptions.iter().find(|assumption| assumption.who == role));
-    assumed
-        .map(|assumption| SideTimer { value: assumption.timeout, spread: Span::ZERO, samples: 0, state: TimerState::Suggested })
-        .or(seen)
+    assumed.map(|assumption| SideTimer { value: assumption.timeout, spread: Span::ZERO, samples: 0, state: TimerState::Suggested }).or(seen)
 }
 
 fn side(timer: &Timer) -> SideTimer {

@@ -195,9 +195,22 @@ const fn of_port(port: u16) -> Option<&'static [&'static str]> {
 }
 
 fn is_database(product: &str) -> bool {
-    ["Oracle DB", "MySQL", "MariaDB", "PostgreSQL", "PgBouncer", "node-postgres", "Hikari", "RabbitMQ", "Redis", "Kafka", "Memcached", "MongoDB"]
-        .iter()
-        .any(|name| product.contains(name))
+    [
+        "Oracle DB",
+        "MySQL",
+        "MariaDB",
+        "PostgreSQL",
+        "PgBouncer",
+        "node-postgres",
+        "Hikari",
+        "RabbitMQ",
+        "Redis",
+        "Kafka",
+        "Memcached",
+        "MongoDB",
+    ]
+    .iter()
+    .any(|name| product.contains(name))
 }
 
 /// Rows that contain every word, in any field, whatever the case.

@@ -45,15 +45,7 @@ fn parse(line: &'static str) -> Option<Product> {
     }
     let mut fields = line.split('\t');
     let mut next = || fields.next();
-    Some(Product {
-        name: next()?,
-        words: next()?,
-        server: next()?,
-        client: next()?,
-        path: next()?,
-        cost: next()?,
-        source: next()?,
-    })
+    Some(Product { name: next()?, words: next()?, server: next()?, client: next()?, path: next()?, cost: next()?, source: next()? })
 }
 
 /// The product that calls itself so (`nginx/1.22.1`); `None`: not known.
@@ -153,7 +145,9 @@ mod tests {
     fn raising_rounds_up_and_lowering_rounds_down() {
         let nginx = titled("nginx").unwrap();
         assert!(nginx.directive(Setting::Accepting, Span::from_millis(300_200)).unwrap().starts_with("`keepalive_timeout 301s;` (http"));
-        assert!(nginx.directive(Setting::Reusing, Span::from_millis(9_900)).unwrap().starts_with("`keepalive_timeout 9s;` (in the upstream"));
+        assert!(
+            nginx.directive(Setting::Reusing, Span::from_millis(9_900)).unwrap().starts_with("`keepalive_timeout 9s;` (in the upstream")
+        );
         assert_eq!(nginx.directive(Setting::Reusing, Span::from_millis(900)), None, "0 s would mean something else");
         assert_eq!(nginx.directive(Setting::Between, Span::from_secs(9)), None);
     }

@@ -8,6 +8,9 @@ use crate::endpoint::Endpoint;
 use crate::report::{Timeout, TimerKind, TimerSide, TimerState};
 use crate::time::Span;
 
+/// An announced timeout (`Keep-Alive: timeout=`, whole seconds) that differs by more than this from what was measured is worth a word.
+const ANNOUNCED_DIFFERS: Span = Span::from_millis(500);
+
 /// The table of timers, server by server.
 pub fn rows(timers: &Timers) -> Vec<Timeout> {
     let mut rows = Vec::new();
@@ -34,6 +37,13 @@ fn server_rows(endpoint: Endpoint, known: &ServerKnowledge, rows: &mut Vec<Timeo
         row.announced = announced;
         row.low = known.longest_survived.filter(|_| host.is_none());
         row.known = hints(timer.value, timer.spread, TimerSide::Server, endpoint, known);
+        if let Some(announced) = announced.filter(|announced| (*announced - timer.value).abs() > ANNOUNCED_DIFFERS) {
+            row.known.push(format!(
+                "announces {} s, closes {}",
+                announced.seconds(),
+                if announced < timer.value { "later" } else { "earlier" }
+            ));
+        }
         row
     };
     if known.hosts.is_empty() {

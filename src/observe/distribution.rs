@@ -68,8 +68,7 @@ impl Distribution {
         if let Some(bins) = &self.bins {
             return bins.values().map(|bin| (bin.mean(), bin.count)).collect();
         }
-        let mut values: Vec<Span> =
-            self.exact.iter().filter(|(stream, _)| without != Some(*stream)).map(|(_, value)| *value).collect();
+        let mut values: Vec<Span> = self.exact.iter().filter(|(stream, _)| without != Some(*stream)).map(|(_, value)| *value).collect();
         values.sort_unstable();
         values.into_iter().map(|value| (value, 1)).collect()
     }
@@ -121,7 +120,14 @@ mod tests {
         assert!(points.len() < 1000, "{}", points.len());
         assert_eq!(points.iter().map(|(_, count)| count).sum::<u64>(), 100_000);
         let mut below = 0;
-        let median = points.iter().find(|(_, count)| { below += count; below >= 50_000 }).unwrap().0;
+        let median = points
+            .iter()
+            .find(|(_, count)| {
+                below += count;
+                below >= 50_000
+            })
+            .unwrap()
+            .0;
         assert!((median.seconds() / 51.0 - 1.0).abs() < 0.01, "{median}");
     }
 

@@ -3,7 +3,7 @@
 use super::closes::CloseFacts;
 use super::links::SentRequest;
 use super::samples::{HostId, ProbeSamples, Samples, SeenGap};
-use crate::app::What;
+use crate::app::{Protocol, What};
 use crate::endpoint::Side;
 use crate::report::{How, RstShape};
 use crate::tcp::step::{Handshake, NewPayload};
@@ -14,6 +14,9 @@ use crate::time::{Span, Timestamp};
 const CLOSED_AT_ONCE: Span = Span::from_secs(1);
 /// A connection opened within this of such a close would have been saved: the shortest default of common servers (Apache, Node: 5 s).
 const WOULD_HAVE_KEPT: Span = Span::from_secs(5);
+
+/// Inside TLS, fewer turns than this before a close are no limit on requests: two of them are the handshake, and no product's limit is that low.
+const ENCRYPTED_REQUESTS_FROM: u32 = 10;
 
 /// What sampling remembers of one connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,7 +132,13 @@ fn closed(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection:
             pair.first_single.get_or_insert((connection.stream, close.mark));
         }
     } else {
-        samples.server_close(server, client, sampled.host, facts, asked_for);
+        // Turns are requests where HTTP is spoken; inside TLS some of them are the handshake, and elsewhere the last one may be a QUIT.
+        let counts = match connection.dialogue.protocol() {
+            Protocol::Http1 | Protocol::Http2 => true,
+            Protocol::Tls => facts.requests >= ENCRYPTED_REQUESTS_FROM,
+            _ => false,
+        };
+        samples.server_close(server, client, sampled.host, facts, asked_for || !counts);
     }
 }
 

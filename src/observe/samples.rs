@@ -167,7 +167,8 @@ impl Samples {
     /// The samples of a client at a server; `None` when too many were seen.
     pub fn client(&mut self, server: Endpoint, client: IpAddr) -> Option<&mut ClientSamples> {
         let full = self.clients >= KEPT_CLIENTS;
-        let samples = if self.servers.len() >= KEPT_SERVERS { self.servers.get_mut(&server)? } else { self.servers.entry(server).or_default() };
+        let samples =
+            if self.servers.len() >= KEPT_SERVERS { self.servers.get_mut(&server)? } else { self.servers.entry(server).or_default() };
         if !samples.clients.contains_key(&client) {
             if full {
                 return None;

@@ -105,8 +105,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn findings(&self) -> Vec<Finding> {
-        let context =
-            Context::new(self.tracker.connections(), &self.observer, &self.timers, &self.hops, self.options.thresholds, self.end);
+        let context = Context::new(self.tracker.connections(), &self.observer, &self.timers, &self.hops, self.options.thresholds, self.end);
         detect(&context)
     }
 }

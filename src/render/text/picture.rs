@@ -87,7 +87,12 @@ fn omitted(picture: &Picture) -> String {
 impl Scale {
     /// From the shortest to the longest time that is drawn, with a little room; at least a decade.
     fn of(picture: &Picture, report: &Report, columns: usize) -> Option<Self> {
-        let drawn = picture.dots.iter().map(|dot| dot.idle).chain(picture.closes.iter().map(|(low, _)| *low)).chain(timers(report).map(|(value, _)| value));
+        let drawn = picture
+            .dots
+            .iter()
+            .map(|dot| dot.idle)
+            .chain(picture.closes.iter().map(|(low, _)| *low))
+            .chain(timers(report).map(|(value, _)| value));
         let times: Vec<f64> = drawn.map(Span::seconds).filter(|seconds| *seconds > 0.0).map(f64::log10).collect();
         let low = times.iter().copied().reduce(f64::min)? - 0.05;
         let high = times.iter().copied().reduce(f64::max)? + 0.1;
