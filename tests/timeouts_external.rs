@@ -3,7 +3,7 @@
 //! Needs the lab's captures beside the repository (environment variable AFTERFIN_SHARED, default `../shared`); without them the test
 //! says so and passes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test, and what it shares
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // a test, and what it shares
 
 use std::collections::BTreeMap;
 use std::fs;

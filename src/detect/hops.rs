@@ -66,13 +66,14 @@ pub fn says(hop: &ChainHop) -> String {
         if !text.is_empty() {
             text.push_str("; ");
         }
-        text.push_str(&format!(
+        let path = format!(
             "something between {} and {} forgets silent connections after more than {} and at most {}",
             hop.client,
             hop.server,
             wording::span(low),
             wording::span(high)
-        ));
+        );
+        text.push_str(&path);
     }
     sentence(&text)
 }

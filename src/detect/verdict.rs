@@ -147,7 +147,9 @@ fn nothing_lost(findings: &[Finding], context: &Context<'_>) -> String {
     let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<u64>();
     let mut text = format!("No request was lost to a closed or forgotten connection among {}", wording::count(connections, "connection"));
     if findings.is_empty() && used == 0 && noticed > 0 {
-        text.push_str(&format!("; {} by servers were noticed in time", wording::count(noticed, "idle close")));
+        text.push_str("; ");
+        text.push_str(&wording::count(noticed, "idle close"));
+        text.push_str(" by servers were noticed in time");
     }
     text.push('.');
     text

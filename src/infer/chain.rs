@@ -238,12 +238,19 @@ mod tests {
     use crate::frame::FrameId;
     use crate::time::Timestamp;
 
-    fn timer(seconds: f64, samples: u64) -> Option<SideTimer> {
-        Some(SideTimer { value: Span((seconds * 1e9) as i64), spread: Span::ZERO, samples, state: TimerState::Measured })
+    #[allow(clippy::cast_possible_truncation)] // small numbers of a test
+    fn span(seconds: f64) -> Span {
+        Span((seconds * 1e9) as i64)
     }
 
+    #[allow(clippy::unnecessary_wraps)] // as the field has it
+    fn timer(seconds: f64, samples: u64) -> Option<SideTimer> {
+        Some(SideTimer { value: span(seconds), spread: Span::ZERO, samples, state: TimerState::Measured })
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // as the field has it
     fn gap(seconds: f64) -> Option<SeenGap> {
-        Some(SeenGap { idle: Span((seconds * 1e9) as i64), stream: 0, mark: Mark { frame: FrameId::new(0, 1), time: Timestamp(0) } })
+        Some(SeenGap { idle: span(seconds), stream: 0, mark: Mark { frame: FrameId::new(0, 1), time: Timestamp(0) } })
     }
 
     fn hop() -> ChainHop {
@@ -281,7 +288,7 @@ mod tests {
             (None, None, gap(40.0), 0, None),
         ];
         for (client_timer, server_timer, held, closed_by_server, expected) in cases {
-            let hop = ChainHop { client_timer, server_timer, held, closed_by_server, ..hop() };
+            let hop = ChainHop { client_timer, held, server_timer, closed_by_server, ..hop() };
             assert_eq!(hop.in_order(), expected, "{hop:?}");
         }
     }

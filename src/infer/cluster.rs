@@ -81,6 +81,7 @@ pub fn figures(points: &[(Span, u64)]) -> Option<Cluster> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::cast_possible_truncation)] // small numbers of a test
     fn seconds(list: &[f64]) -> Vec<(Span, u64)> {
         list.iter().map(|s| (Span((s * 1e9) as i64), 1)).collect()
     }

@@ -230,6 +230,7 @@ pub fn search(words: &[String]) -> Vec<&'static KnownTimeout> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::cast_possible_truncation)] // small numbers of a test
     fn sight(seconds: f64, side: TimerSide, product: &str, port: u16) -> Sight<'_> {
         Sight {
             value: Span((seconds * 1e9) as i64),

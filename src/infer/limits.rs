@@ -95,7 +95,9 @@ mod tests {
     fn samples(list: &[CloseFacts]) -> ServerSamples {
         let mut all = crate::observe::samples::Samples::default();
         let server = crate::endpoint::Endpoint::v4([10, 0, 0, 2], 80);
-        list.iter().for_each(|close| all.server_close(server, std::net::IpAddr::from([10, 0, 0, 1]), 0, *close, false));
+        for close in list {
+            all.server_close(server, std::net::IpAddr::from([10, 0, 0, 1]), 0, *close, false);
+        }
         all.finish();
         let mut samples = all.servers.remove(&server).unwrap();
         samples.most_requests = list.iter().map(|close| close.requests).max().unwrap_or_default();

@@ -250,14 +250,19 @@ fn probes(seen: &ProbeSamples) -> ProbeTimers {
 mod tests {
     use super::*;
 
+    #[allow(clippy::cast_possible_truncation)] // small numbers of a test
+    fn span(seconds: f64) -> Span {
+        Span((seconds * 1e9) as i64)
+    }
+
     fn times(list: &[f64]) -> Distribution {
         let mut all = Distribution::default();
-        list.iter().enumerate().for_each(|(stream, s)| all.add(stream as u64, Span((s * 1e9) as i64)));
+        list.iter().enumerate().for_each(|(stream, s)| all.add(stream as u64, span(*s)));
         all
     }
 
     fn found(list: &[f64], survived: Option<f64>) -> Option<(i64, TimerState)> {
-        idle_timer(&times(list), survived.map(|s| Span((s * 1e9) as i64))).map(|timer| (timer.value.nanos() / 1_000_000, timer.state))
+        idle_timer(&times(list), survived.map(span)).map(|timer| (timer.value.nanos() / 1_000_000, timer.state))
     }
 
     #[test]

@@ -81,16 +81,19 @@ impl Closes {
     pub fn flush(&mut self) {
         let window = std::mem::take(&mut self.window);
         let Some(first) = window.first().copied() else { return };
+        let size = window.len();
         let usual = self.before.is_some_and(|(time, count)| {
-            first.mark.time.since(time) <= Span(MOMENT.nanos().saturating_mul(2)) && count.saturating_mul(3) >= window.len()
+            first.mark.time.since(time) <= Span(MOMENT.nanos().saturating_mul(2)) && count.saturating_mul(3) >= size
         });
         let continues = self.events.last().is_some_and(|event| first.mark.time.since(event.last.mark.time) <= MOMENT);
         if is_scattered(&window) && (!usual || continues) {
             self.event(&window);
         } else {
-            window.iter().for_each(|close| self.keep(*close));
+            for close in window {
+                self.keep(close);
+            }
         }
-        self.before = Some((first.mark.time, window.len()));
+        self.before = Some((first.mark.time, size));
     }
 
     fn event(&mut self, window: &[CloseFacts]) {
@@ -163,7 +166,9 @@ mod tests {
 
     fn closes(list: &[(i64, i64)]) -> Closes {
         let mut closes = Closes::default();
-        list.iter().for_each(|(at, idle)| closes.add(close(*at, *idle)));
+        for (at, idle) in list {
+            closes.add(close(*at, *idle));
+        }
         closes.flush();
         closes
     }

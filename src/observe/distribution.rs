@@ -17,7 +17,7 @@ const PRECISION_BITS: u32 = 7;
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
     exact: Vec<(u64, Span)>,
-    bins: Option<Box<BTreeMap<u16, Bin>>>,
+    bins: Option<BTreeMap<u16, Bin>>,
     count: u64,
     longest: Option<Span>,
 }
@@ -48,7 +48,7 @@ impl Distribution {
             }
             enter(&mut bins, value);
             self.exact = Vec::new();
-            self.bins = Some(Box::new(bins));
+            self.bins = Some(bins);
         }
     }
 

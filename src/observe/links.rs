@@ -46,11 +46,12 @@ impl Links {
         while self.recent.front().is_some_and(|old| request.time.since(old.time) > SENT_ON_WITHIN) || self.recent.len() >= REMEMBERED {
             self.recent.pop_front();
         }
-        let front = self.recent.iter().rev().find(|front| {
+        let same_number = |front: &SentRequest| front.start & 0xffff_ffff == request.start & 0xffff_ffff;
+        let translated = self.recent.iter().any(|front| front.label == request.label && same_number(front));
+        let front = self.recent.iter().rev().filter(|_| !translated).find(|front| {
             front.label == request.label
                 && front.client != request.client
                 && front.server != request.server
-                && front.start & 0xffff_ffff != request.start & 0xffff_ffff
                 && request.time.since(front.time) >= Span::ZERO
         });
         if let Some(front) = front {
@@ -89,8 +90,8 @@ mod tests {
     fn translated_address_another_client_and_a_late_request_are_no_links() {
         let mut links = Links::default();
         links.request(request(1, 2, 0, 100));
+        links.request(request(5, 2, 0, 700));
         links.request(request(3, 4, 1, 100));
-        links.request(request(5, 2, 2, 700));
         links.request(request(3, 4, 900, 800));
         assert!(links.seen.is_empty(), "{:?}", links.seen);
     }

@@ -226,6 +226,7 @@ impl Going {
 }
 
 /// Seconds with decimals.
+#[allow(clippy::cast_possible_truncation)] // small numbers of a test
 pub fn seconds(value: f64) -> i64 {
     (value * SECOND as f64) as i64
 }
