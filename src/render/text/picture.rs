@@ -3,10 +3,10 @@
 
 use std::io;
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::page::{Ink, Page};
-use crate::render::format::duration;
+use crate::render::format::{counted, duration};
 use crate::report::{Dot, Kind, Picture, Report, TimerKind, TimerSide};
 use crate::time::{NANOS_PER_SECOND, Span};
 
@@ -63,24 +63,43 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
     axis(page, &scale)?;
     for line in &lines {
-        let space = " ".repeat(NAMES + 1 + line.column);
-        let text = format!("{space}{} {}", line.glyph, line.says);
-        let text = if text.width() <= page.width {
-            text
-        } else {
-            let says = &line.says;
-            let space = " ".repeat((NAMES + line.column).saturating_sub(says.width()));
-            format!("{space}{says} {}", line.glyph)
-        };
+        let text = label(line, page.width);
         page.line(&page.paint(&text, Ink::Cyan))?;
     }
-    page.line(&page.paint(&format!("  · one request   • 2 to 4   ● 5 or more{}", omitted(picture)), Ink::Dim))
+    page.wrapped("  ", "  ", &format!("· one request, • 2 to 4, ● 5 or more{}", omitted(picture)), Ink::Dim)
+}
+
+/// A timer's name at the foot of its line: right of it, or left where there is more room, cut where there is none.
+fn label(line: &Line, width: usize) -> String {
+    let before = NAMES + 1 + line.column;
+    let (right, left) = (width.saturating_sub(before + 2), before.saturating_sub(1));
+    if line.says.width() <= right || right >= left {
+        return format!("{}{} {}", " ".repeat(before), line.glyph, cut(&line.says, right));
+    }
+    let says = cut(&line.says, left);
+    format!("{}{says} {}", " ".repeat(left.saturating_sub(says.width())), line.glyph)
+}
+
+/// As many columns of a text as there is room for.
+fn cut(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    for c in text.chars() {
+        if cut.width() + c.width().unwrap_or(0) + 1 > room {
+            break;
+        }
+        cut.push(c);
+    }
+    cut.push('…');
+    cut
 }
 
 fn omitted(picture: &Picture) -> String {
     match picture.dots_omitted {
         0 => String::new(),
-        n => format!("   {n} requests are not drawn"),
+        n => format!("; {} not drawn", counted(n, "request is", "requests are")),
     }
 }
 
@@ -176,7 +195,14 @@ fn strip(page: &mut Page<'_>, name: &str, cells: &[char], lines: &[Line], ink: I
     let mut text = String::new();
     let mut run = String::new();
     let mut run_is_line = false;
-    for (column, cell) in cells.iter().enumerate() {
+    let used = cells
+        .iter()
+        .rposition(|cell| *cell != ' ')
+        .into_iter()
+        .chain(lines.iter().map(|line| line.column))
+        .max()
+        .map_or(0, |last| last + 1);
+    for (column, cell) in cells.iter().enumerate().take(used) {
         let line = lines.iter().find(|line| line.column == column).filter(|_| *cell == ' ');
         if line.is_some() != run_is_line {
             text.push_str(&page.paint(&std::mem::take(&mut run), if run_is_line { Ink::Cyan } else { ink }));
@@ -280,7 +306,9 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_page() {
         for width in [60, 80, 100, 160] {
-            let text = drawn(&report(), width);
+            let mut report = report();
+            report.timeouts[0].host = Some("a-name-that-is-longer-than-the-page-is-wide.".repeat(4));
+            let text = drawn(&report, width);
             assert!(text.lines().all(|line| line.width() <= width), "{text}");
         }
     }
