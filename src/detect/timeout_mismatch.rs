@@ -67,8 +67,12 @@ fn server_closes(hop: &ChainHop, losses: &[&Finding]) -> Option<Finding> {
         finding.reasons.push(basis(hops::role(hop), timer));
     }
     if lost.is_empty() {
-        let closes = if noticed == 1 { "1 close was".to_string() } else { format!("{noticed} closes were") };
-        finding.reasons.push(format!("it has not hurt in this capture: {closes} noticed in time"));
+        let closes = match noticed {
+            0 => "no idle connection was closed by the server".to_string(),
+            1 => "1 close was noticed in time".to_string(),
+            n => format!("{n} closes were noticed in time"),
+        };
+        finding.reasons.push(format!("it has not hurt in this capture: {closes}"));
     } else if noticed > 0 {
         finding.reasons.push(format!("{} by the server cost nothing", wording::count(noticed, "further close")));
     }

@@ -399,7 +399,10 @@ impl Observer {
                 watch.cases.push(case);
             }
             let silent = request.retransmissions >= 2 && request.resets.iter().all(Option::is_none);
-            let forgotten = server.effective_fin().is_none() && request.rst_before.is_none() && request.acked.is_none();
+            // A FIN that comes after the RST that answered the request (another server's own timer) does not explain it.
+            let reset = request.first_reset().map(|reset| reset.mark.frame);
+            let no_fin = server.effective_fin().is_none_or(|fin| reset.is_some_and(|reset| reset < fin.mark.frame));
+            let forgotten = no_fin && request.rst_before.is_none() && request.acked.is_none();
             if let Some(idle) = request.wire_idle
                 && request.after_idle_gap
                 && forgotten

@@ -106,6 +106,10 @@ fn spoke(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: 
 fn closed(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: &Connection) {
     let Some(close) = connection.close.filter(|close| close.mark.frame == step.mark.frame && close.side == step.side) else { return };
     let (Some(idle), false, true) = (close.idle, close.outstanding, connection.turn.is_some()) else { return };
+    let gave_up_probing = close.how == How::Rst && connection.half(step.side).probes_pending > 0;
+    if gave_up_probing {
+        return;
+    }
     let facts = CloseFacts {
         stream: connection.stream,
         idle,
