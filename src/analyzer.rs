@@ -94,7 +94,7 @@ pub fn analyze(
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &options.assume);
+    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
     let context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);

@@ -173,19 +173,15 @@ fn connection_per_request_is_churn_and_a_health_check_is_not() {
 
 #[test]
 fn proxy_is_told_by_the_requests_that_it_sends_on_and_stands_behind_its_front() {
-    let (caller, front, back) = (Endpoint::v4([10, 2, 0, 1], 40_000), Endpoint::v4([10, 2, 0, 2], 8080), Endpoint::v4([10, 3, 0, 2], 80));
-    let gaps = vec![seconds(4.0), seconds(5.0)];
-    let plans = [
-        Plan { begin: 0, client: caller, server: front, host: "a.example", gaps: gaps.clone(), end: End::Client(seconds(8.0)) },
-        Plan {
-            begin: 500_000,
-            client: Endpoint::v4([10, 3, 0, 1], 50_000),
-            server: back,
-            host: "a.example",
-            gaps,
-            end: End::Server(seconds(9.0)),
-        },
-    ];
+    let (front, back) = (Endpoint::v4([10, 2, 0, 2], 8080), Endpoint::v4([10, 3, 0, 2], 80));
+    let plans = (0..3_u16).flat_map(|i| {
+        let begin = i64::from(i) * 30 * SECOND;
+        let sender = Endpoint::v4([10, 3, 0, 1], 50_000 + i);
+        let of =
+            |begin, client, server, end| Plan { begin, client, server, host: "a.example", gaps: vec![seconds(4.0), seconds(5.0)], end };
+        let caller = Endpoint::v4([10, 2, 0, 1], 40_000 + i);
+        [of(begin, caller, front, End::Client(seconds(8.0))), of(begin + 500_000, sender, back, End::Server(seconds(9.0)))]
+    });
     let outcome = play(plans, Vec::new());
     let hop = |server: Endpoint| outcome.hops.iter().find(|hop| hop.server == server).unwrap();
     assert!(!hop(front).client_is_proxy && hop(back).client_is_proxy);

@@ -125,7 +125,7 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
         let losses = by_pair.get(&(hop.client, hop.server.into())).unwrap_or(&none);
         timeout_mismatch::judge(hop, losses, context)
     };
-    let mut findings: Vec<Finding> = context.hops.iter().filter_map(mismatch).collect();
+    let mut findings: Vec<Finding> = context.hops.iter().filter(|hop| !hop.translated).filter_map(mismatch).collect();
     for (server, seen) in &context.observer.samples.servers {
         let Some(known) = context.timers.of(*server) else { continue };
         findings.extend(request_limit_close::judge(*server, known, context));

@@ -6,16 +6,18 @@ use std::net::IpAddr;
 
 use super::timers::{ServerKnowledge, Timer, Timers};
 use crate::endpoint::Endpoint;
+use crate::observe::legs::{Legs, Relation};
 use crate::observe::samples::{ClientSamples, Samples, SeenGap};
 use crate::options::Assumption;
 use crate::report::TimerState;
+use crate::tcp::Connection;
 use crate::tcp::half::Mark;
 use crate::time::Span;
 
 /// Timers tick this coarsely, on top of the round trip (catalogue S-02: 1 to 5 s is what the vendors of load balancers ask for).
 const GRANULARITY: Span = Span::from_secs(1);
-/// Requests that went on from one address to another so often make a link.
-const LINK_FROM: u64 = 2;
+/// So many pairs of connections on which the same requests went on make a proxy of two addresses: one may be a coincidence.
+const LINK_FROM: usize = 2;
 /// A path of proxies longer than this is a loop.
 const LONGEST_PATH: u32 = 8;
 
@@ -67,6 +69,8 @@ pub struct ChainHop {
     pub client_product: String,
     /// What the server calls itself.
     pub server_product: String,
+    /// Its connections are another hop's, seen behind address translation.
+    pub translated: bool,
     /// Hops before it.
     pub depth: u32,
 }
@@ -119,7 +123,7 @@ impl ChainHop {
 }
 
 /// The hops of which anything is known, front first.
-pub fn hops(samples: &Samples, timers: &Timers, assumptions: &[Assumption]) -> Vec<ChainHop> {
+pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &[Connection], assumptions: &[Assumption]) -> Vec<ChainHop> {
     let servers: BTreeMap<IpAddr, Vec<Endpoint>> = samples.servers.keys().fold(BTreeMap::new(), |mut by_ip, endpoint| {
         by_ip.entry(endpoint.ip()).or_insert_with(Vec::new).push(*endpoint);
         by_ip
@@ -131,9 +135,10 @@ pub fn hops(samples: &Samples, timers: &Timers, assumptions: &[Assumption]) -> V
             fronts.entry(client).or_default().extend(own);
         }
     }
-    for ((front, sender), times) in &samples.links.seen {
-        if *times >= LINK_FROM {
-            fronts.entry(*sender).or_default().insert(*front);
+    let (proxied, translated) = links(legs, connections);
+    for ((front, sender), pairs) in proxied {
+        if pairs >= LINK_FROM {
+            fronts.entry(sender).or_default().insert(front);
         }
     }
     let mut hops: Vec<ChainHop> = Vec::new();
@@ -143,6 +148,9 @@ pub fn hops(samples: &Samples, timers: &Timers, assumptions: &[Assumption]) -> V
             let own: Vec<Endpoint> = fronts.get(client).into_iter().flatten().copied().filter(|front| front != server).collect();
             hops.push(hop(*client, *server, pair, known, &own, timers, assumptions));
         }
+    }
+    for hop in &mut hops {
+        hop.translated = translated.contains(&(hop.client, hop.server));
     }
     let depths = depths(&hops, &fronts);
     for (hop, depth) in hops.iter_mut().zip(depths) {
@@ -189,6 +197,7 @@ fn hop(
         client_is_proxy: !fronts.is_empty(),
         client_product: client_product.to_string(),
         server_product: known.product.clone(),
+        translated: false,
         depth: 0,
     }
 }
@@ -205,6 +214,27 @@ fn known_or_assumed(seen: Option<SideTimer>, assumptions: &[Assumption], role: &
 
 fn side(timer: &Timer) -> SideTimer {
     SideTimer { value: timer.value, spread: timer.spread, samples: timer.samples, state: timer.state }
+}
+
+/// The endpoint that takes requests and the host that sends them on → pairs of connections.
+type Proxied = BTreeMap<(Endpoint, IpAddr), usize>;
+
+/// The addresses of proxies (the endpoint that takes requests, the host that sends them on; how many pairs of connections), and the pairs of
+/// client host and server endpoint that are another one's second leg behind address translation.
+fn links(legs: &Legs, connections: &[Connection]) -> (Proxied, BTreeSet<(IpAddr, Endpoint)>) {
+    let (mut proxied, mut translated) = (Proxied::new(), BTreeSet::new());
+    for link in &legs.links {
+        let (Some(first), Some(second)) = (connections.get(link.first), connections.get(link.second)) else { continue };
+        let (client, server) = (second.client_endpoint().ip(), second.server_endpoint());
+        match link.relation {
+            Relation::Proxy => *proxied.entry((first.server_endpoint(), client)).or_default() += 1,
+            Relation::Nat if (first.client_endpoint().ip(), first.server_endpoint()) != (client, server) => {
+                translated.insert((client, server));
+            }
+            Relation::Nat => {}
+        }
+    }
+    (proxied, translated)
 }
 
 /// How many hops lie before each.
@@ -271,6 +301,7 @@ mod tests {
             client_is_proxy: false,
             client_product: String::new(),
             server_product: String::new(),
+            translated: false,
             depth: 0,
         }
     }

@@ -8,7 +8,6 @@ pub mod case;
 pub mod closes;
 pub mod distribution;
 pub mod legs;
-pub mod links;
 pub mod log;
 pub mod observer;
 pub mod request;

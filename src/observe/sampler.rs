@@ -1,7 +1,6 @@
 //! Steps of one connection → samples.
 
 use super::closes::CloseFacts;
-use super::links::SentRequest;
 use super::samples::{HostId, ProbeSamples, Samples, SeenGap};
 use crate::app::{Protocol, What};
 use crate::endpoint::Side;
@@ -88,10 +87,6 @@ fn spoke(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: 
         return;
     }
     sampled.client_announced_close = message.announces_close;
-    if message.what == What::Request {
-        let label = super::observer::label_hash(&message.label);
-        samples.links.request(SentRequest { label, client, server, time: step.mark.time, start: payload.start });
-    }
     if connection.requests > 1 && sampled.answered && !sampled.counted {
         sampled.counted = true;
         if let Some(pair) = samples.client(server, client) {

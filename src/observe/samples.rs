@@ -8,7 +8,6 @@ use arrayvec::ArrayString;
 
 use super::closes::{CloseFacts, Closes};
 use super::distribution::Distribution;
-use super::links::Links;
 use crate::app::Protocol;
 use crate::endpoint::Endpoint;
 use crate::tcp::half::Mark;
@@ -150,8 +149,6 @@ pub struct Samples {
     /// Host names by their number less one.
     pub names: Vec<ArrayString<48>>,
     numbers: BTreeMap<ArrayString<48>, HostId>,
-    /// Which connections carry the same requests on.
-    pub links: Links,
     clients: usize,
 }
 

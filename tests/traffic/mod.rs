@@ -137,7 +137,7 @@ pub fn play(plans: impl IntoIterator<Item = Plan>, assume: Vec<Assumption>) -> O
     }
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &options.assume);
+    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
     Outcome { tracker, observer, timers, hops, end, options }
 }
 
