@@ -302,6 +302,16 @@ fn selection_narrows_findings_and_connections() {
 }
 
 #[test]
+fn known_timeouts_are_searched_by_words() {
+    let found = stdout(&run(&["explain", "timeouts", "nginx", "75"]));
+    assert!(found.contains("nginx (server): keepalive_timeout = 75 s") && found.contains("source: "), "{found}");
+    assert!(!found.contains("Kafka"), "{found}");
+    assert!(stdout(&run(&["explain", "timeouts"])).contains("Kafka broker"));
+    assert_eq!(run(&["explain", "timeouts", "no-such-product"]).status.code(), Some(2));
+    assert_eq!(run(&["explain", "stale-reuse", "nginx"]).status.code(), Some(2));
+}
+
+#[test]
 fn names_stand_beside_addresses() {
     let (directory, capture) = workspace();
     let names = directory.path().join("hosts");

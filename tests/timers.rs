@@ -188,3 +188,42 @@ fn proxy_is_told_by_the_requests_that_it_sends_on_and_stands_behind_its_front() 
     assert_eq!((hop(front).depth, hop(back).depth), (0, 1));
     assert_eq!(hop(back).client, IpAddr::from([10, 3, 0, 1]));
 }
+
+/// Connections over which a table of the path forgets flows between 20 and 50 s, and one that is probed after `idle` seconds.
+fn forgetful_path(idle: f64) -> Outcome {
+    let mut plans: Vec<Plan> = (0..4).map(|i| plan(i, &[2.0, 20.0], End::Client(seconds(3.0)))).collect();
+    plans.extend((4..7).map(|i| plan(i, &[2.0], End::Forgotten(seconds(50.0)))));
+    let probes = End::Probes { idle: seconds(idle), interval: seconds(5.0), unanswered: 3 };
+    plans.extend((7..10).map(|i| plan(i, &[2.0], probes)));
+    play(plans, Vec::new())
+}
+
+#[test]
+fn keepalive_of_a_side_is_measured_as_idle_interval_and_count() {
+    let outcome = forgetful_path(60.0);
+    let probes = &outcome.timers.of(SERVER).unwrap().clients[&client(0).ip()].probes;
+    let value = |timer: &Option<afterfin::infer::timers::Timer>| timer.as_ref().unwrap().value.seconds();
+    assert!((value(&probes.idle) - 60.0).abs() < 0.1 && (value(&probes.interval) - 5.0).abs() < 0.1, "{probes:?}");
+    assert_eq!(probes.count, Some((3, 3)));
+    let idle = outcome.timers.of(SERVER).unwrap().clients[&client(0).ip()].timer.as_ref().map(|timer| timer.value.seconds());
+    assert!(idle.is_none_or(|idle| idle < 4.0), "giving up a dead peer is no idle timer: {idle:?}");
+}
+
+#[test]
+fn probes_that_start_after_the_path_forgets_are_too_slow_and_earlier_ones_are_not() {
+    let late = forgetful_path(60.0).findings();
+    let found = of(&late, Kind::KeepaliveTooSlow);
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Warning), "{late:?}");
+    assert!(found[0].advice[0].contains("from 10 s of silence on"), "{:?}", found[0].advice);
+    assert!(of(&forgetful_path(15.0).findings(), Kind::KeepaliveTooSlow).is_empty());
+}
+
+#[test]
+fn device_that_forgets_is_bracketed_and_a_mismatch_and_without_a_survived_gap_it_is_not() {
+    let findings = forgetful_path(15.0).findings();
+    let found = of(&findings, Kind::TimeoutMismatch);
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Error), "{findings:?}");
+    assert!(found[0].headline.contains("between 20 s and 50 s: 3 requests lost"), "{}", found[0].headline);
+    let alone = play((0..3).map(|i| plan(i, &[], End::Forgotten(seconds(50.0)))), Vec::new()).findings();
+    assert!(of(&alone, Kind::TimeoutMismatch).is_empty(), "{alone:?}");
+}

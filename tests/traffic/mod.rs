@@ -34,6 +34,10 @@ pub enum End {
     Client(i64),
     /// The server closes after so long, and the client sends one more request so long after the last response: an RST.
     Stale(i64, i64),
+    /// No close: a request so long after the last response meets an RST, as of a table that forgot.
+    Forgotten(i64),
+    /// The client probes after so long a silence; the first probe is answered, then so many at this interval are not, and it gives up.
+    Probes { idle: i64, interval: i64, unanswered: u32 },
     /// Nobody.
     Open,
 }
@@ -80,6 +84,9 @@ enum Frame {
     ClientAck,
     LateRequest,
     Reset,
+    Probe(u32),
+    ProbeAnswer,
+    GiveUp,
     ClientFin,
     ServerFinAfter,
     ClientLastAck,
@@ -156,9 +163,13 @@ impl Going {
             Frame::ClientFinAfter | Frame::ClientFin => (true, 0x11, b""),
             Frame::ServerLastAck => (false, 0x10, b""),
             Frame::Reset => (false, 0x04, b""),
+            Frame::Probe(_) => (true, 0x10, b""),
+            Frame::ProbeAnswer => (false, 0x10, b""),
+            Frame::GiveUp => (true, 0x14, b""),
         };
         let (src, dst) = if from_client { (self.plan.client, self.plan.server) } else { (self.plan.server, self.plan.client) };
         let (seq, ack) = if from_client { (self.client_next, self.server_next) } else { (self.server_next, self.client_next) };
+        let seq = if matches!(self.frame, Frame::Probe(_)) { seq.wrapping_sub(1) } else { seq };
         let length = u32::try_from(payload.len()).unwrap();
         let segment = Segment {
             frame,
@@ -170,7 +181,7 @@ impl Going {
             seq: SeqNumber(seq),
             ack: SeqNumber(if flags & 0x10 == 0 { 0 } else { ack }),
             flags: Flags(flags),
-            window: if flags & 0x04 == 0 { 64_000 } else { 0 },
+            window: if flags == 0x04 { 0 } else { 64_000 },
             options: TcpOptions::default(),
             payload_length: length,
             ttl: 64,
@@ -205,6 +216,8 @@ impl Going {
                 match self.plan.end {
                     End::Server(idle) | End::Stale(idle, _) => (Frame::ServerFin, idle),
                     End::Client(idle) => (Frame::ClientFin, idle),
+                    End::Forgotten(late) => (Frame::LateRequest, late),
+                    End::Probes { idle, .. } => (Frame::Probe(0), idle),
                     End::Open => return None,
                 }
             }
@@ -218,9 +231,19 @@ impl Going {
                 _ => return None,
             },
             Frame::LateRequest => (Frame::Reset, 2 * HOP),
+            Frame::Probe(0) => (Frame::ProbeAnswer, 2 * HOP),
+            Frame::Probe(sent) => match self.plan.end {
+                End::Probes { interval, unanswered, .. } if sent < unanswered => (Frame::Probe(sent + 1), interval),
+                End::Probes { interval, .. } => (Frame::GiveUp, interval),
+                _ => return None,
+            },
+            Frame::ProbeAnswer => match self.plan.end {
+                End::Probes { idle, .. } => (Frame::Probe(1), idle),
+                _ => return None,
+            },
             Frame::ClientFin => (Frame::ServerFinAfter, 2 * HOP),
             Frame::ServerFinAfter => (Frame::ClientLastAck, HOP / 10),
-            Frame::ServerLastAck | Frame::Reset | Frame::ClientLastAck => return None,
+            Frame::ServerLastAck | Frame::Reset | Frame::GiveUp | Frame::ClientLastAck => return None,
         })
     }
 }
