@@ -4,14 +4,9 @@ use std::net::IpAddr;
 
 use super::{KindPage, draft, wording};
 use crate::endpoint::{Direction, Endpoint};
+use crate::infer::churn;
 use crate::observe::samples::ClientSamples;
 use crate::report::{Finding, Kind, Severity};
-use crate::time::Span;
-
-/// Fewer handshakes than this are not worth a finding.
-const HANDSHAKES_FROM: u64 = 20;
-/// Rarer than this on average it is a health check or a job, not churn.
-const EVERY: Span = Span::from_secs(2);
 
 /// The page of this kind.
 pub const PAGE: KindPage = KindPage {
@@ -24,17 +19,9 @@ pub const PAGE: KindPage = KindPage {
     basis: "RFC 9112 section 9.3. Linux: net.ipv4.ip_local_port_range 32768 to 60999, TCP_TIMEWAIT_LEN 60 s.",
 };
 
-/// Whether the connections of a client at a server are churn.
-pub fn is_churn(pair: &ClientSamples) -> bool {
-    let (Some(first), Some(last)) = (pair.first_opened, pair.last_opened) else { return false };
-    let alone = pair.single.saturating_mul(10) >= pair.connections.saturating_mul(9);
-    let often = last.since(first).nanos() <= EVERY.nanos().saturating_mul(i64::try_from(pair.connections).unwrap_or(i64::MAX));
-    pair.avoidable >= HANDSHAKES_FROM && alone && often
-}
-
 /// Judges a client at a server.
 pub fn judge(client: IpAddr, server: Endpoint, pair: &ClientSamples) -> Option<Finding> {
-    let (_, mark) = pair.first_single.filter(|_| is_churn(pair))?;
+    let (_, mark) = pair.first_single.filter(|_| churn::is_churn(pair))?;
     let mut finding = draft::blank(Kind::ConnectionChurn, Endpoint::new(client, 0), server, None);
     finding.severity = Severity::Info;
     finding.headline = wording::headline(&format!(

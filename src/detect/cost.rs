@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::connection_churn;
 use super::context::Context;
 use crate::endpoint::Endpoint;
+use crate::infer::churn;
 use crate::report::{Cost, Finding, How, Retried, Severity, StateView};
 use crate::tcp::Connection;
 use crate::time::{Span, Timestamp};
 
 /// A socket whose side closed first stays for so long (Linux: TCP_TIMEWAIT_LEN, include/net/tcp.h).
 const TIME_WAIT: Span = Span::from_secs(60);
+
+/// So many intervals of the capture are shown.
+const MOMENTS: i64 = 48;
 
 /// What the findings and the connections cost.
 pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
@@ -29,8 +32,8 @@ pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
         }
     }
     let pairs = context.observer.samples.servers.values().flat_map(|seen| seen.clients.values());
-    cost.handshakes_avoidable = pairs.filter(|pair| connection_churn::is_churn(pair)).map(|pair| pair.avoidable).sum();
-    time_wait(&mut cost, context.connections);
+    cost.handshakes_avoidable = pairs.filter(|pair| churn::is_churn(pair)).map(|pair| pair.avoidable).sum();
+    time_wait(&mut cost, context);
     ports(&mut cost, context);
     cost
 }
@@ -48,9 +51,9 @@ fn entered_time_wait(connection: &Connection) -> Option<(Timestamp, Endpoint)> {
     (connection.state_view() == StateView::Closed).then_some((last, connection.key.endpoint(close.side)))
 }
 
-fn time_wait(cost: &mut Cost, connections: &[Connection]) {
+fn time_wait(cost: &mut Cost, context: &Context<'_>) {
     let mut by_host: BTreeMap<IpAddr, Vec<Timestamp>> = BTreeMap::new();
-    for (time, endpoint) in connections.iter().filter_map(entered_time_wait) {
+    for (time, endpoint) in context.connections.iter().filter_map(entered_time_wait) {
         by_host.entry(endpoint.ip()).or_default().push(time);
     }
     for (host, mut times) in by_host {
@@ -59,8 +62,23 @@ fn time_wait(cost: &mut Cost, connections: &[Connection]) {
         if peak > cost.time_wait_peak {
             cost.time_wait_peak = peak;
             cost.time_wait_host = Some(host);
+            cost.time_wait = over_time(&times, context);
         }
     }
+}
+
+/// How many of the sockets that entered TIME_WAIT at these times are in it, at evenly spaced moments of the capture.
+fn over_time(times: &[Timestamp], context: &Context<'_>) -> Vec<(Timestamp, u64)> {
+    let Some(first) = context.connections.iter().map(|connection| connection.first.time).min() else { return Vec::new() };
+    let length = context.end.since(first).max(Span::ZERO);
+    (0..=MOMENTS)
+        .map(|moment| {
+            let time = first + Span(length.nanos() / MOMENTS * moment);
+            let entered = times.partition_point(|entered| *entered <= time);
+            let left = times.partition_point(|entered| *entered + TIME_WAIT <= time);
+            (time, entered.saturating_sub(left) as u64)
+        })
+        .collect()
 }
 
 /// The most ports that one client host had in use towards one destination, TIME_WAIT included.

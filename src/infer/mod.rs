@@ -3,6 +3,7 @@
 
 pub mod buckets;
 pub mod chain;
+pub mod churn;
 pub mod cluster;
 pub mod known_timeouts;
 pub mod limits;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::EndpointView;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// Whose timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +153,8 @@ pub struct Cost {
     pub time_wait_peak: u64,
     /// That host.
     pub time_wait_host: Option<IpAddr>,
+    /// Its sockets in TIME_WAIT over the capture, at evenly spaced times; empty if there never was one.
+    pub time_wait: Vec<(Timestamp, u64)>,
     /// Most ports that one client host had in use towards one server endpoint, TIME_WAIT included.
     pub ports_peak: u64,
     /// That client host.

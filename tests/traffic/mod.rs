@@ -156,15 +156,13 @@ impl Going {
         let (from_client, flags, payload): (bool, u16, &[u8]) = match self.frame {
             Frame::Syn => (true, 0x02, b""),
             Frame::SynAck => (false, 0x12, b""),
-            Frame::Established | Frame::ClientAck | Frame::ClientLastAck => (true, 0x10, b""),
+            Frame::Established | Frame::ClientAck | Frame::ClientLastAck | Frame::Probe(_) => (true, 0x10, b""),
             Frame::Request | Frame::LateRequest => (true, 0x18, request.as_bytes()),
             Frame::Response => (false, 0x18, response),
             Frame::ServerFin | Frame::ServerFinAfter => (false, 0x11, b""),
             Frame::ClientFinAfter | Frame::ClientFin => (true, 0x11, b""),
-            Frame::ServerLastAck => (false, 0x10, b""),
+            Frame::ServerLastAck | Frame::ProbeAnswer => (false, 0x10, b""),
             Frame::Reset => (false, 0x04, b""),
-            Frame::Probe(_) => (true, 0x10, b""),
-            Frame::ProbeAnswer => (false, 0x10, b""),
             Frame::GiveUp => (true, 0x14, b""),
         };
         let (src, dst) = if from_client { (self.plan.client, self.plan.server) } else { (self.plan.server, self.plan.client) };
