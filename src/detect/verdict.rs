@@ -1,7 +1,6 @@
 //! The verdict: two or three plain sentences. What happened, how often, whose timer, what it cost.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use super::context::Context;
 use super::cost::is_loss;
