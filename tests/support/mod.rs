@@ -340,7 +340,8 @@ pub fn report() -> Report {
             surfaced: 0,
             dead_held: micros(37_202_200),
             handshakes_avoidable: 0,
-            time_wait_peak: 0,
+            time_wait_peak: 3,
+            time_wait: vec![(OPENED, 3)],
             ..Cost::default()
         },
         picture: Picture {
