@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::capture::Capture;
 use crate::decode::{DecodeOptions, Decoded, Decoder};
 use crate::detect::context::Context;
-use crate::detect::{detect, groups, timeline, verdict};
-use crate::infer::Timers;
+use crate::detect::{cost, detect, groups, hops, timeline, verdict};
+use crate::infer::buckets::close_buckets;
+use crate::infer::{Timers, chain};
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Dot, Picture, Report};
@@ -93,13 +94,14 @@ pub fn analyze(
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
-    let context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);
+    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
+    let context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
-    let cost = verdict::cost(&findings, &context);
+    let cost = cost::cost(&findings, &context);
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
-    let picture = picture(&findings);
+    let picture = picture(&findings, &observer);
     let connections = rows::rows(&context, &findings, &decoder, options);
     let summary = capture.finish();
     let facts = CaptureFacts {
@@ -121,8 +123,8 @@ pub fn analyze(
         verdict: sentences,
         findings,
         groups,
-        timeouts: timers.rows(),
-        chain: Vec::new(),
+        timeouts: crate::infer::rows::rows(&timers),
+        chain: hops::rows(&hops),
         cost,
         picture,
         connections_total: tracker.connections().len() as u64,
@@ -134,11 +136,11 @@ pub fn analyze(
     }
 }
 
-fn picture(findings: &[crate::report::Finding]) -> Picture {
+fn picture(findings: &[crate::report::Finding], observer: &Observer) -> Picture {
     let dots = findings
         .iter()
         .filter(|finding| finding.kind.is_request_loss())
         .filter_map(|finding| Some(Dot { idle: finding.idle?, lost: Some(finding.kind), stream: finding.stream?, frame: finding.frame? }))
         .collect();
-    Picture { dots, dots_omitted: 0, closes: Vec::new() }
+    Picture { dots, dots_omitted: 0, closes: close_buckets(&observer.samples) }
 }

@@ -199,9 +199,12 @@ pub struct AnonymizeArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The kind of finding; without it, the list of kinds
+    /// The kind of finding; without it, the list of kinds. `timeouts` lists known default timeouts
     #[arg(value_name = "KIND")]
     pub word: Option<String>,
+    /// After `timeouts`: words that a row has to contain, such as nginx or 60s
+    #[arg(value_name = "WORDS")]
+    pub words: Vec<String>,
 }
 
 /// Arguments of `demo`.

@@ -1,9 +1,10 @@
 //! What the detectors may look at besides their case: the timers, the other connections, the end of the capture.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::endpoint::Endpoint;
-use crate::infer::Timers;
+use crate::infer::{ChainHop, Timers};
 use crate::observe::Observer;
 use crate::observe::legs::Relation;
 use crate::options::Thresholds;
@@ -28,12 +29,15 @@ pub struct Context<'a> {
     pub observer: &'a Observer,
     /// Which timers are at work.
     pub timers: &'a Timers,
+    /// The hops of the path.
+    pub hops: &'a [ChainHop],
     /// Thresholds.
     pub thresholds: Thresholds,
     /// Time of the last frame.
     pub end: Timestamp,
     servers: BTreeMap<Endpoint, ServerActivity>,
     legs: BTreeMap<usize, Vec<(usize, Relation)>>,
+    by_pair: BTreeMap<(IpAddr, Endpoint), usize>,
 }
 
 /// When one server endpoint was last heard, and when its connections were reset without a close.
@@ -47,7 +51,14 @@ struct ServerActivity {
 
 impl<'a> Context<'a> {
     /// Gathers what the detectors need.
-    pub fn new(connections: &'a Connections, observer: &'a Observer, timers: &'a Timers, thresholds: Thresholds, end: Timestamp) -> Self {
+    pub fn new(
+        connections: &'a Connections,
+        observer: &'a Observer,
+        timers: &'a Timers,
+        hops: &'a [ChainHop],
+        thresholds: Thresholds,
+        end: Timestamp,
+    ) -> Self {
         let mut servers: BTreeMap<Endpoint, ServerActivity> = BTreeMap::new();
         for (at, connection) in connections.iter().enumerate() {
             let heard = connection.server_half().last.filter(|_| connection.server_half().data_end.is_some());
@@ -69,7 +80,18 @@ impl<'a> Context<'a> {
             activity.lost.sort_unstable();
         }
         let legs = legs(connections, observer);
-        Self { connections, observer, timers, thresholds, end, servers, legs }
+        let by_pair = hops.iter().enumerate().map(|(at, hop)| ((hop.client, hop.server), at)).collect();
+        Self { connections, observer, timers, hops, thresholds, end, servers, legs, by_pair }
+    }
+
+    /// The hop between a client host and a server endpoint.
+    pub fn hop(&self, client: IpAddr, server: Endpoint) -> Option<&'a ChainHop> {
+        self.hops.get(*self.by_pair.get(&(client, server))?)
+    }
+
+    /// The client's endpoint of a connection, by its number.
+    pub fn client_of(&self, stream: u64) -> Option<Endpoint> {
+        self.connection(stream).map(|(_, connection)| connection.client_endpoint())
     }
 
     /// The connections that belong together with the one at index `at`.

@@ -5,7 +5,8 @@ use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
-use super::samples::{IdleClose, Samples};
+use super::sampler::{self, Sampled};
+use super::samples::{Samples, SeenGap};
 use crate::app::{Label, What};
 use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
@@ -58,6 +59,8 @@ pub struct Watch {
     pub responses: u32,
     /// Longest gap after which a request was answered.
     pub longest_survived: Option<Span>,
+    /// What sampling remembers.
+    pub sampled: Sampled,
     server_spoke_first: bool,
     retry_of: Option<usize>,
     finished: bool,
@@ -138,7 +141,9 @@ impl Observer {
         }
         self.log(step, connection);
         self.half_close(step, connection);
-        self.sample_close(step, connection);
+        if let Some(watch) = self.watches.get_mut(step.connection) {
+            sampler::step(&mut self.samples, &mut watch.sampled, step, connection, self.idle_gap);
+        }
         if step.side == connection.client {
             self.client_step(step, connection);
         } else {
@@ -183,6 +188,7 @@ impl Observer {
         for (at, connection) in connections.iter().enumerate() {
             self.finish(at, connection, end);
         }
+        self.samples.finish();
     }
 
     fn finish(&mut self, at: usize, connection: &Connection, end: Timestamp) {
@@ -352,7 +358,8 @@ impl Observer {
                     if covers && request.response.is_none() {
                         request.response = Some(step.mark);
                         request.status = payload.message.status;
-                        answered = Some((*payload, request.after_idle_gap.then_some(request.idle).flatten(), request.retry_of));
+                        let gap = request.after_idle_gap.then_some(request.idle).flatten();
+                        answered = Some((*payload, gap.map(|idle| (idle, request.mark, request.wire_idle)), request.retry_of));
                         if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
                             surfaced = Some((request.mark, Some(status), request.message.label));
                         }
@@ -376,9 +383,10 @@ impl Observer {
             self.legs.done(label, step.connection);
             watch.responses = watch.responses.saturating_add(1);
             self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
-            if let Some(idle) = idle {
+            if let Some((idle, mark, wire_idle)) = idle {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
-                self.samples.survived(server, connection.client_endpoint().ip(), idle, connection.stream);
+                let gap = SeenGap { idle, stream: connection.stream, mark };
+                self.samples.survived(server, connection.client_endpoint().ip(), watch.sampled.host, gap, wire_idle);
             }
             if let Some(suspect) = retry_of {
                 self.retries.answered(suspect);
@@ -426,24 +434,23 @@ impl Observer {
                 let case = Case::close(at, request.clone(), connection, watch.longest_survived);
                 watch.cases.push(case);
             }
+            let silent = request.retransmissions >= 2 && request.resets.iter().all(Option::is_none);
+            // A FIN that comes after the RST that answered the request (another server's own timer) does not explain it.
+            let reset = request.first_reset().map(|reset| reset.mark.frame);
+            let no_fin = server.effective_fin().is_none_or(|fin| reset.is_some_and(|reset| reset < fin.mark.frame));
+            let forgotten = no_fin && request.rst_before.is_none() && request.acked.is_none();
+            if let Some(idle) = request.wire_idle
+                && request.after_idle_gap
+                && forgotten
+                && (silent || request.reply_reset().is_some())
+            {
+                self.samples.failed(connection.server_endpoint(), idle, connection.stream);
+            }
         }
         watch.spare = watch.pending.take();
     }
 
     // ---- closes -----------------------------------------------------------------------------------------------------
-
-    fn sample_close(&mut self, step: &Step, connection: &Connection) {
-        let Some(close) = connection.close.filter(|close| close.mark.frame == step.mark.frame && close.side == step.side) else { return };
-        let (Some(idle), false, true) = (close.idle, close.outstanding, connection.turn.is_some()) else { return };
-        let sample =
-            IdleClose { stream: connection.stream, client: connection.client_endpoint().ip(), idle, by_rst: close.how == How::Rst };
-        let server = connection.server_endpoint();
-        if step.side == connection.client {
-            self.samples.client_close(server, sample);
-        } else {
-            self.samples.server_close(server, sample);
-        }
-    }
 
     fn half_close(&mut self, step: &Step, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(step.connection) else { return };
