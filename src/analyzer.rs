@@ -15,10 +15,16 @@ use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Dot, Picture, Report};
 use crate::tcp::Tracker;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
+
+/// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
+/// default is conntrack's 5 days for established connections).
+const LONGEST_PAUSE: Span = Span::from_secs(5 * 24 * 3600);
+/// So many pauses are kept.
+const KEPT_PAUSES: usize = 1024;
 
 /// What every frame was: the sums are printed.
 #[derive(Debug, Default)]
@@ -30,6 +36,8 @@ struct Account {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     untimed: u64,
+    latest: Option<Timestamp>,
+    pauses: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Account {
@@ -38,6 +46,12 @@ impl Account {
             self.untimed += 1;
             return;
         };
+        if let Some(latest) = self.latest.replace(time)
+            && time.since(latest) > LONGEST_PAUSE
+            && self.pauses.len() < KEPT_PAUSES
+        {
+            self.pauses.push((latest, time));
+        }
         self.first = Some(self.first.map_or(time, |known| known.min(time)));
         self.last = Some(self.last.map_or(time, |known| known.max(time)));
     }
@@ -92,7 +106,8 @@ pub fn analyze(
     let end = account.last.unwrap_or_default();
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
-    let context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);
+    let mut context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);
+    context.pauses.clone_from(&account.pauses);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
     let cost = verdict::cost(&findings, &context);

@@ -214,6 +214,13 @@ macro_rules! registry {
                 }
             }
 
+            fn ends_at_close(&self) -> bool {
+                match self {
+                    Self::Unknown => false,
+                    $(Self::$name(reader) => reader.ends_at_close(),)*
+                }
+            }
+
             fn in_transaction(&self) -> Option<bool> {
                 match self {
                     Self::Unknown => None,
@@ -288,6 +295,11 @@ impl Dialogue {
     /// outstanding, or it cannot tell. An answer that only the close ends (HTTP/1 without a length) is outstanding and answered.
     pub fn answered(&self) -> Option<bool> {
         self.state.answered()
+    }
+
+    /// Whether the answer that the server is sending may end with its close (HTTP/1 without a length): then a FIN completes it.
+    pub fn ends_at_close(&self) -> bool {
+        self.state.ends_at_close()
     }
 
     /// Whether the dialogue is inside a transaction (SQL `BEGIN` without `COMMIT`); `None`: it cannot tell.

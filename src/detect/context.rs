@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub thresholds: Thresholds,
     /// Time of the last frame.
     pub end: Timestamp,
+    /// Where the recording stood still (or two were joined): the last time before and the first after each.
+    pub pauses: Vec<(Timestamp, Timestamp)>,
     servers: BTreeMap<Endpoint, ServerActivity>,
 }
 
@@ -63,7 +65,7 @@ impl<'a> Context<'a> {
         for activity in servers.values_mut() {
             activity.lost.sort_unstable();
         }
-        Self { connections, observer, timers, thresholds, end, servers }
+        Self { connections, observer, timers, thresholds, end, pauses: Vec::new(), servers }
     }
 
     /// The connection with this number, and its index. Numbers run with the index unless ICMP errors took some.
@@ -73,6 +75,11 @@ impl<'a> Context<'a> {
             Some(connection) if connection.stream == stream => Some((guess, connection)),
             _ => self.connections.iter().enumerate().find(|(_, connection)| connection.stream == stream),
         }
+    }
+
+    /// Until when the recording that shows `time` went on: nothing is known beyond.
+    pub fn recorded_until(&self, time: Timestamp) -> Timestamp {
+        self.pauses.iter().map(|(before, _)| *before).find(|before| *before >= time).map_or(self.end, |before| before.min(self.end))
     }
 
     /// Whether the server carried traffic of another connection than `stream` at or after `since`.

@@ -88,7 +88,8 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
 /// At most one finding per request, in the order of the definitions.
 fn lost_request(case: &Case, context: &Context<'_>) -> Option<Finding> {
     let request = &case.request;
-    if request.response.is_some() || request.own_close_before || request.is_positional_farewell() {
+    let refused = case.is_refused_at_greeting(context.thresholds.idle_gap);
+    if request.response.is_some() || request.own_close_before || request.is_positional_farewell() || refused {
         return None;
     }
     match swallowed_request::judge(case, context) {

@@ -94,6 +94,13 @@ impl Case {
         })
     }
 
+    /// The server closed within `soon` of the handshake or of its greeting, before the client had said a word: it refuses new connections
+    /// (SSH `MaxStartups`, SMTP 421), and what the client says then is refused with it. A recognised request is a request all the same.
+    pub fn is_refused_at_greeting(&self, soon: Span) -> bool {
+        let closed_after = self.request.idle.zip(self.since_fin()).map(|(idle, since)| idle - since);
+        self.request.first_words && !self.request.recognised && closed_after.is_some_and(|after| after < soon)
+    }
+
     /// Request minus FIN; negative when the request came first.
     pub fn since_fin(&self) -> Option<Span> {
         self.fin.map(|fin| self.request.mark.time.since(fin.mark.time))

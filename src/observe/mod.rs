@@ -8,6 +8,7 @@ pub mod case;
 pub mod legs;
 pub mod log;
 pub mod observer;
+pub mod path;
 pub mod request;
 pub mod retry;
 pub mod samples;

@@ -121,7 +121,8 @@ impl Transition<'_, '_> {
         let exists = self.connection.exists();
         let in_window = reset::is_valid(position, self.connection.half(side), self.connection.half(side.other()));
         let valid = shape == RstShape::Refused || (exists && in_window);
-        let reset = Reset { mark: self.mark, shape, seq: segment.seq, position, ack, valid, ttl: segment.ttl, ip_id: segment.ip_id };
+        let (mark, seq, ttl, ip_id, vantage) = (self.mark, segment.seq, segment.ttl, segment.ip_id, segment.vantage);
+        let reset = Reset { mark, shape, seq, position, ack, valid, ttl, ip_id, vantage };
         step.reset = Some(reset);
         step.ack = ack;
         self.connection.half_mut(side.other()).heard_from_peer();
@@ -387,6 +388,8 @@ impl Transition<'_, '_> {
             _ => None,
         };
         if let Some(sample) = sample {
+            let half = self.connection.half_mut(side);
+            half.fastest_answer = Some(half.fastest_answer.map_or(sample, |known| known.min(sample)));
             let smallest = self.connection.smallest_rtt.map_or(sample, |known| known.min(sample));
             self.connection.smallest_rtt = Some(smallest);
         }

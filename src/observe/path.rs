@@ -1,0 +1,189 @@
+//! Next hops: which link address, interface or tunnel endpoint the segments of one direction go to, and when that changes for good.
+//!
+//! One segment may be seen on several hops (both sides of a router, a bridge, inside and outside a tunnel): a hop is new only if the
+//! direction never used it before, and it replaces another one only if that is never used again.
+
+use hashbrown::HashMap;
+
+use crate::endpoint::Side;
+use crate::segment::{LinkAddress, Vantage};
+use crate::tcp::half::Mark;
+use crate::time::{Span, Timestamp};
+
+/// So many hops of one direction are told apart; a direction with more (balancing by packet) says nothing.
+const HOPS: usize = 4;
+/// Sights of one segment on several hops lie within this.
+const SAME_SEGMENT: Span = Span::from_millis(50);
+/// So many hops of the whole capture are told apart.
+const KEPT_HOPS: usize = 65_535;
+
+/// Where a segment goes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// Interface of the capture (and of the kernel, where it tells).
+    pub interface: u32,
+    /// Link address of the receiver, where the link type has it.
+    pub link: Option<LinkAddress>,
+    /// Hash of the outermost tunnel's addresses, 0 without a tunnel.
+    pub outer: u32,
+}
+
+/// A hop of the capture.
+#[derive(Clone, Copy, Debug)]
+struct KnownHop {
+    hop: Hop,
+    sender: Option<LinkAddress>,
+    last: Timestamp,
+}
+
+/// One direction of one connection left a hop for a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HopChange {
+    /// The sender.
+    pub side: Side,
+    /// The hop that it left.
+    pub from: u16,
+    /// The hop that it goes to.
+    pub to: u16,
+    /// The first frame on the new hop.
+    pub mark: Mark,
+    /// The last time that the connection used the old hop.
+    pub left: Timestamp,
+    /// Silence of that side before it.
+    pub silence: Span,
+}
+
+/// The hops of one direction, allocated once there is a second one.
+#[derive(Clone, Copy, Debug)]
+struct Several {
+    hops: [(u16, Timestamp); HOPS],
+    count: usize,
+    /// There were more than fit: nothing is said.
+    overflowed: bool,
+    /// The latest new hop, its first frame, when the segments after the silence began, and the silence.
+    new: u16,
+    mark: Mark,
+    since: Timestamp,
+    silence: Span,
+}
+
+/// What one side's segments did.
+#[derive(Clone, Debug, Default)]
+struct SidePath {
+    first: Option<u16>,
+    last: Timestamp,
+    /// The latest silence, and the segment that ended it.
+    silence: Span,
+    began: Timestamp,
+    several: Option<Box<Several>>,
+}
+
+/// The hops of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct PathWatch {
+    sides: [SidePath; 2],
+}
+
+/// Every hop of the capture.
+#[derive(Debug, Default)]
+pub struct Hops {
+    known: Vec<KnownHop>,
+    numbers: HashMap<Hop, u16, ahash::RandomState>,
+}
+
+impl Hops {
+    /// The number of the hop that `vantage` shows; `None` once too many are known.
+    fn number(&mut self, vantage: &Vantage, guess: u16, time: Timestamp) -> Option<u16> {
+        let hop = Hop { interface: vantage.interface, link: vantage.link_destination, outer: vantage.outer };
+        if let Some(known) = self.known.get_mut(usize::from(guess))
+            && known.hop == hop
+        {
+            known.last = known.last.max(time);
+            return Some(guess);
+        }
+        if let Some(number) = self.numbers.get(&hop).copied() {
+            if let Some(known) = self.known.get_mut(usize::from(number)) {
+                known.last = known.last.max(time);
+            }
+            return Some(number);
+        }
+        let number = u16::try_from(self.known.len()).ok().filter(|_| self.known.len() < KEPT_HOPS)?;
+        self.known.push(KnownHop { hop, sender: vantage.link_source, last: time });
+        self.numbers.insert(hop, number);
+        Some(number)
+    }
+
+    /// The hop with this number, and the link address that was first seen to send to it.
+    pub fn get(&self, number: u16) -> Option<(&Hop, Option<LinkAddress>)> {
+        self.known.get(usize::from(number)).map(|known| (&known.hop, known.sender))
+    }
+
+    /// When a frame last went to the hop.
+    pub fn last_used(&self, number: u16) -> Option<Timestamp> {
+        self.known.get(usize::from(number)).map(|known| known.last)
+    }
+}
+
+impl PathWatch {
+    /// Takes in a frame of `side`, duplicate observations included. A silence of that side of at least `gap` is remembered.
+    pub fn see(&mut self, hops: &mut Hops, vantage: &Vantage, side: Side, mark: Mark, gap: Span) {
+        let Some(path) = self.sides.get_mut(side.index()) else { return };
+        let guess = path.several.as_ref().map_or(path.first, |several| several.hops.get(1).map(|(hop, _)| *hop));
+        let Some(hop) = hops.number(vantage, guess.unwrap_or_default(), mark.time) else { return };
+        let Some(first) = path.first else {
+            *path = SidePath { first: Some(hop), last: mark.time, began: mark.time, ..SidePath::default() };
+            return;
+        };
+        let before = path.last;
+        let silence = mark.time.since(before);
+        if silence >= gap {
+            path.silence = silence;
+            path.began = mark.time;
+        }
+        path.last = path.last.max(mark.time);
+        if path.several.is_none() && hop == first {
+            return;
+        }
+        let several = path.several.get_or_insert_with(|| {
+            let mut hops = [(u16::MAX, Timestamp::default()); HOPS];
+            if let Some(slot) = hops.first_mut() {
+                *slot = (first, before);
+            }
+            Box::new(Several { hops, count: 1, overflowed: false, new: first, mark, since: mark.time, silence: Span::ZERO })
+        });
+        several.see(hop, mark, (path.began, path.silence));
+    }
+
+    /// The lasting changes, at most one of each side: the old hop was not used again by that side.
+    pub fn changes(&self) -> impl Iterator<Item = HopChange> {
+        [Side::Low, Side::High].into_iter().filter_map(|side| {
+            let several = self.sides.get(side.index())?.several.as_deref()?;
+            let (from, left) = several.left_behind()?;
+            Some(HopChange { side, from, to: several.new, mark: several.mark, left, silence: several.silence })
+        })
+    }
+}
+
+impl Several {
+    fn see(&mut self, hop: u16, mark: Mark, (began, silence): (Timestamp, Span)) {
+        if let Some((_, last)) = self.hops.iter_mut().take(self.count).find(|(known, _)| *known == hop) {
+            *last = (*last).max(mark.time);
+            return;
+        }
+        let Some(slot) = self.hops.get_mut(self.count) else {
+            self.overflowed = true;
+            return;
+        };
+        *slot = (hop, mark.time);
+        self.count += 1;
+        let right_after = mark.time.since(began) <= SAME_SEGMENT;
+        (self.new, self.mark) = (hop, mark);
+        (self.since, self.silence) = if right_after { (began, silence) } else { (mark.time, Span::ZERO) };
+    }
+
+    /// The hop that was used up to the new one's first segment and never since.
+    fn left_behind(&self) -> Option<(u16, Timestamp)> {
+        let old = self.hops.iter().take(self.count).filter(|(hop, last)| *hop != self.new && *last < self.since);
+        old.max_by_key(|(_, last)| *last).copied().filter(|_| !self.overflowed)
+    }
+}
