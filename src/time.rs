@@ -64,6 +64,7 @@ impl Span {
     }
 
     /// The span without its sign.
+    #[must_use]
     pub const fn abs(self) -> Self {
         Self(self.0.saturating_abs())
     }

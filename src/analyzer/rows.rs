@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::decode::Decoder;
 use crate::detect::context::Context;
 use crate::endpoint::{Role, Side};
-use crate::report::{AfterClose, ClosePoint, ConnectionRow, DirectionCounts, Finding, Gap, How};
+use crate::observe::legs::Relation;
+use crate::report::{AfterClose, ClosePoint, ConnectionRow, DirectionCounts, Finding, Gap, How, Leg};
 use crate::tcp::Connection;
 use crate::tcp::half::HalfConnection;
 use crate::tcp::step::IdleGap;
@@ -21,13 +22,14 @@ pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder) -> V
     let mut rows: Vec<ConnectionRow> = context
         .connections
         .iter()
-        .map(|connection| row(connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder))
+        .enumerate()
+        .map(|(at, connection)| row(at, connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder))
         .collect();
     rows.sort_by_key(|row| row.stream);
     rows
 }
 
-fn row(connection: &Connection, context: &Context<'_>, findings: Vec<usize>, decoder: &Decoder) -> ConnectionRow {
+fn row(at: usize, connection: &Connection, context: &Context<'_>, findings: Vec<usize>, decoder: &Decoder) -> ConnectionRow {
     let (client, server) = (connection.client, connection.client.other());
     let last_gap = connection.final_gap(context.end, context.thresholds.idle_gap);
     let mut gaps: Vec<IdleGap> = connection.gaps.as_deref().map(|list| list.longest.clone()).unwrap_or_default();
@@ -76,13 +78,28 @@ fn row(connection: &Connection, context: &Context<'_>, findings: Vec<usize>, dec
         wire_gap_longest: (connection.wire_gap_count > 0).then_some(connection.wire_gap_longest),
         state: connection.state_view(),
         incarnations: connection.incarnations,
-        legs: Vec::new(),
+        legs: legs(at, context),
         vantages,
         idle_gap_count: count,
         idle_gap_longest: gaps.iter().map(|gap| gap.length).max(),
         idle_gaps: gaps.iter().map(|gap| view(gap, connection)).collect(),
         findings,
     }
+}
+
+fn legs(at: usize, context: &Context<'_>) -> Vec<Leg> {
+    let basis = |relation: Relation| match relation {
+        Relation::Nat => "the same initial sequence numbers under another 4-tuple",
+        Relation::Proxy => "the same request, sent on while the caller waited",
+    };
+    context
+        .legs(at)
+        .iter()
+        .filter_map(|(other, relation)| {
+            let stream = context.connections.get(*other)?.stream;
+            Some(Leg { stream, relation: relation.as_str(), basis: basis(*relation).to_string() })
+        })
+        .collect()
 }
 
 fn role(connection: &Connection, side: Side) -> Role {

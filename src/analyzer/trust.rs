@@ -41,6 +41,7 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
     let mut list = Vec::new();
     let mut say = |what: &'static str, detail: String| list.push(Trust { what, detail });
     let of = |number: u64, all: u64| format!("{number} of {all}");
+    let are = |number: u64| if number == 1 { "is" } else { "are" };
     for warning in summary.warnings.iter().filter(|warning| warning.lost_input) {
         let name = summary.inputs.get(usize::try_from(warning.file).unwrap_or(usize::MAX)).map_or("", |input| input.name.as_str());
         say("incomplete-input", format!("{name}: {}", warning.text));
@@ -68,7 +69,7 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
     }
     let open = count(&|c| matches!(c.state_view(), StateView::Open | StateView::HalfClosed) && c.exists());
     if open > 0 {
-        say("ends-in-mid-connection", format!("{} connections are still open when the capture ends", of(open, all)));
+        say("ends-in-mid-connection", format!("{} connections {} still open when the capture ends", of(open, all), are(open)));
     }
     let one_sided = count(&|c| c.one_sided() && c.exists());
     if one_sided > 0 {

@@ -146,6 +146,8 @@ pub struct Message {
     pub keep_alive_timeout: Option<u32>,
     /// `Keep-Alive: max=N`.
     pub keep_alive_max: Option<u32>,
+    /// HTTP/2: the first stream that a request opens.
+    pub request_stream: Option<u32>,
     /// HTTP/2: the last stream id of a GOAWAY.
     pub goaway_last_stream: Option<u32>,
     /// Hash of what identifies a request so that a retry of it can be found (method, target, host; not its bytes); 0: none.

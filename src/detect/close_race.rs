@@ -28,7 +28,7 @@ pub const PAGE: KindPage = KindPage {
 pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
     match relation(case) {
         Relation::Crossed => crossed(case, context),
-        Relation::FinNotReceived if case.request.opens() => fin_not_received(case, context),
+        Relation::FinNotReceived if case.request.opens() => Some(fin_not_received(case, context)),
         Relation::NoFin | Relation::FinAfter => without_fin(case, context),
         _ => None,
     }
@@ -63,7 +63,7 @@ fn crossed(case: &Case, context: &Context<'_>) -> Option<Finding> {
     Some(finding)
 }
 
-fn fin_not_received(case: &Case, context: &Context<'_>) -> Option<Finding> {
+fn fin_not_received(case: &Case, context: &Context<'_>) -> Finding {
     let mut finding = begin(case, context);
     draft::with_fin(&mut finding, case);
     draft::with_request_evidence(&mut finding, case);
@@ -79,7 +79,7 @@ fn fin_not_received(case: &Case, context: &Context<'_>) -> Option<Finding> {
         Confidence::Likely,
         "the request does not acknowledge a FIN that was sent long before: it was lost, or held up in the client's stack; a capture at the client would tell",
     );
-    Some(finding)
+    finding
 }
 
 /// No FIN in the capture explains the request's fate: the close shows in RSTs alone.

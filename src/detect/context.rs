@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::endpoint::Endpoint;
 use crate::infer::Timers;
 use crate::observe::Observer;
+use crate::observe::legs::Relation;
 use crate::options::Thresholds;
 use crate::report::How;
 use crate::tcp::Connection;
@@ -14,6 +15,9 @@ use crate::time::{Span, Timestamp};
 const SAME_MOMENT: Span = Span::from_secs(1);
 /// So many connections that die together speak for a restart (catalogue S-13).
 const RESTART_FROM: usize = 3;
+
+/// So many legs of one connection are shown.
+const KEPT_LEGS: usize = 16;
 
 /// The surroundings of a case.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct Context<'a> {
     /// Where the recording stood still (or two were joined): the last time before and the first after each.
     pub pauses: Vec<(Timestamp, Timestamp)>,
     servers: BTreeMap<Endpoint, ServerActivity>,
+    legs: BTreeMap<usize, Vec<(usize, Relation)>>,
 }
 
 /// When one server endpoint was last heard, and when its connections were reset without a close.
@@ -65,7 +70,13 @@ impl<'a> Context<'a> {
         for activity in servers.values_mut() {
             activity.lost.sort_unstable();
         }
-        Self { connections, observer, timers, thresholds, end, pauses: Vec::new(), servers }
+        let legs = legs(connections, observer);
+        Self { connections, observer, timers, thresholds, end, pauses: Vec::new(), servers, legs }
+    }
+
+    /// The connections that belong together with the one at index `at`.
+    pub fn legs(&self, at: usize) -> &[(usize, Relation)] {
+        self.legs.get(&at).map_or(&[], Vec::as_slice)
     }
 
     /// The connection with this number, and its index. Numbers run with the index unless ICMP errors took some.
@@ -95,6 +106,25 @@ impl<'a> Context<'a> {
             .get(&server)
             .is_some_and(|activity| activity.lost.iter().filter(|other| other.since(time).abs() <= SAME_MOMENT).count() >= RESTART_FROM)
     }
+}
+
+/// The links, both ways. A translated SYN must be answered by the same SYN-ACK number, where both are known.
+fn legs(connections: &[Connection], observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
+    let mut legs: BTreeMap<usize, Vec<(usize, Relation)>> = BTreeMap::new();
+    for link in &observer.legs.links {
+        let (Some(first), Some(second)) = (connections.get(link.first), connections.get(link.second)) else { continue };
+        let isn = |connection: &Connection| connection.handshake.syn_ack.map(|(_, _, isn)| isn);
+        if link.relation == Relation::Nat && matches!((isn(first), isn(second)), (Some(a), Some(b)) if a != b) {
+            continue;
+        }
+        for (from, to) in [(link.first, link.second), (link.second, link.first)] {
+            let list = legs.entry(from).or_default();
+            if list.len() < KEPT_LEGS && !list.contains(&(to, link.relation)) {
+                list.push((to, link.relation));
+            }
+        }
+    }
+    legs
 }
 
 impl ServerActivity {

@@ -82,6 +82,7 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
         finding.number = at + 1;
     }
     consequence::link(&mut findings);
+    consequence::link_legs(&mut findings, context);
     findings
 }
 

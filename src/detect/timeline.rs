@@ -1,6 +1,7 @@
 //! The event log of a connection → the entries of its timeline.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::context::Context;
 use super::wording;
@@ -108,7 +109,7 @@ impl<'a> Builder<'a> {
             What::Gap(gap) => {
                 let mut text = format!("{} {}", if gap.waiting { "waiting" } else { "idle" }, seconds(gap.length));
                 if gap.probes > 0 {
-                    text.push_str(&format!(", {}", wording::count(u64::from(gap.probes), "keepalive probe")));
+                    let _ = write!(text, ", {}", wording::count(u64::from(gap.probes), "keepalive probe")); // writing to a string does not fail
                 }
                 let note = match self.closed {
                     Some((side, _)) if gap.ended_by != GapEnd::End || self.connection.half(side.other()).fin.is_none() => {
@@ -192,7 +193,7 @@ impl<'a> Builder<'a> {
         let mut text = format!("{} closes (FIN)", who.as_str());
         match acknowledged {
             Some(after) if after.nanos() >= 0 => {
-                text.push_str(&format!(", acknowledged by the {} {} later", who.other().as_str(), wording::span(after)));
+                let _ = write!(text, ", acknowledged by the {} {} later", who.other().as_str(), wording::span(after)); // writing to a string does not fail
             }
             _ => text.push_str(", not acknowledged"),
         }
@@ -212,8 +213,11 @@ impl<'a> Builder<'a> {
         if !valid {
             text.push_str(", outside the window: changes nothing");
         }
-        let fate =
-            self.notes.get(&FrameRef::from(event.mark.frame)).filter(|(_, finding)| finding.kind.is_request_loss()).map(|(_, finding)| {
+        let fate = self
+            .notes
+            .get(&FrameRef::from(event.mark.frame))
+            .filter(|(_, finding)| finding.kind.is_request_loss() && direction == Direction::ServerToClient)
+            .map(|(_, finding)| {
                 let retried = match finding.next.as_ref().map(|next| next.retried) {
                     Some(crate::report::Retried::No) => ", not retried in this capture".to_string(),
                     Some(crate::report::Retried::Yes) => {

@@ -1,6 +1,7 @@
 //! The verdict: two or three plain sentences. What happened, how often, whose timer, what it cost.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::context::Context;
 use super::wording;
@@ -138,7 +139,7 @@ fn nothing_lost(findings: &[Finding], context: &Context<'_>) -> String {
     let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<usize>();
     let mut text = format!("No request was lost to a closed or forgotten connection among {}", wording::count(connections, "connection"));
     if findings.is_empty() && used == 0 && noticed > 0 {
-        text.push_str(&format!("; {} by servers were noticed in time", wording::count(noticed as u64, "idle close")));
+        let _ = write!(text, "; {} by servers were noticed in time", wording::count(noticed as u64, "idle close")); // writing to a string does not fail
     }
     text.push('.');
     text

@@ -46,8 +46,9 @@ pub fn densest(sorted: &[Span]) -> Option<Cluster> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::cast_possible_truncation)] // test values are small
     fn seconds(list: &[f64]) -> Vec<Span> {
-        list.iter().map(|s| Span((s * 1e9) as i64)).collect()
+        list.iter().map(|s| Span::from_millis((s * 1e3).round() as i64)).collect()
     }
 
     #[test]

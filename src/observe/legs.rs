@@ -54,19 +54,22 @@ pub struct Link {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct OpenRequest {
+struct Opening {
     connection: usize,
     mark: Mark,
     client: Endpoint,
     server: Endpoint,
 }
 
+/// Initial sequence number and timestamp value of a SYN.
+type SynNumbers = (u32, Option<u32>);
+
 /// Looks for legs while the stream passes.
 #[derive(Debug, Default)]
 pub struct Legs {
-    syns: HashMap<(u32, Option<u32>), (usize, Mark, Endpoint, Endpoint), ahash::RandomState>,
-    order: VecDeque<(u32, Option<u32>)>,
-    open: HashMap<u64, Vec<OpenRequest>, ahash::RandomState>,
+    syns: HashMap<SynNumbers, Opening, ahash::RandomState>,
+    order: VecDeque<SynNumbers>,
+    open: HashMap<u64, Vec<Opening>, ahash::RandomState>,
     /// The links, in the order in which they were seen; each once.
     pub links: Vec<Link>,
 }
@@ -75,7 +78,7 @@ impl Legs {
     /// A SYN opened a connection.
     pub fn syn(&mut self, isn: u32, timestamp: Option<u32>, connection: usize, mark: Mark, client: Endpoint, server: Endpoint) {
         let key = (isn, timestamp);
-        if let Some((first, seen, other_client, other_server)) = self.syns.get(&key).copied() {
+        if let Some(Opening { connection: first, mark: seen, client: other_client, server: other_server }) = self.syns.get(&key).copied() {
             let near = mark.time.since(seen.time).abs() <= FORWARDED_WITHIN;
             // Without a timestamp the number alone must do: then one endpoint at least is the same.
             let same_end = client == other_client || server == other_server || client.port() == other_client.port();
@@ -84,7 +87,7 @@ impl Legs {
                 return;
             }
         }
-        if self.syns.insert(key, (connection, mark, client, server)).is_none() {
+        if self.syns.insert(key, Opening { connection, mark, client, server }).is_none() {
             self.order.push_back(key);
         }
         if self.order.len() > REMEMBERED_SYNS
@@ -109,7 +112,7 @@ impl Legs {
         let list = self.open.entry(label).or_default();
         list.retain(|open| open.connection != connection);
         if list.len() < OPEN_UNDER_ONE_LABEL {
-            list.push(OpenRequest { connection, mark, client, server });
+            list.push(Opening { connection, mark, client, server });
         }
     }
 
@@ -136,7 +139,7 @@ impl Legs {
 
 /// The open request that the one of `client` was made for: the one of a connection to the same host, or the only one there is to another
 /// server.
-fn front_of(list: &[OpenRequest], connection: usize, client: Endpoint) -> Option<usize> {
+fn front_of(list: &[Opening], connection: usize, client: Endpoint) -> Option<usize> {
     let others = || list.iter().filter(|open| open.connection != connection && open.client.ip() != client.ip());
     let by_host = others().filter(|open| open.server.ip() == client.ip()).max_by_key(|open| (open.mark.time, open.mark.frame));
     if let Some(front) = by_host {

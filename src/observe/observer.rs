@@ -276,7 +276,7 @@ impl Observer {
         let own_close_before = client.effective_fin().is_some_and(|fin| fin.mark.frame != step.mark.frame)
             || connection.reset.is_some_and(|(side, _)| side == connection.client);
         let rst_before = connection.reset.filter(|(side, _)| *side != connection.client).map(|(_, reset)| reset);
-        let known_answer = server.acked_with_payload.filter(|acked| *acked > payload.start).is_some();
+        let known_answer = server.acked_with_payload.is_some_and(|acked| acked > payload.start);
         let mut request = Request {
             mark: step.mark,
             start: payload.start,
@@ -523,7 +523,7 @@ impl Observer {
                 return;
             }
             let reset = step.reset.is_some_and(|reset| reset.valid);
-            if by_other && (step.payload.is_some() || step.fin || reset) || (!by_other && reset) {
+            if reset || (by_other && (step.payload.is_some() || step.fin)) {
                 let how = if reset { Some(How::Rst) } else { step.fin.then_some(How::Fin) };
                 span.ended = Some((step.mark, how));
                 span.ended_by = Some(step.side);

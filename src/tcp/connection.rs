@@ -125,6 +125,8 @@ pub struct Connection {
     pub clock_back: Span,
     /// The last such step.
     pub clock_back_at: Option<Timestamp>,
+    /// When another connection took over its 4-tuple.
+    pub superseded: Option<Timestamp>,
     /// Incarnations inside this number.
     pub incarnations: u32,
     /// The handshake of the first incarnation, once there is a second.
@@ -171,6 +173,7 @@ impl Connection {
             after_fin: None,
             clock_back: Span::ZERO,
             clock_back_at: None,
+            superseded: None,
             incarnations: 1,
             first_handshake: None,
             past: None,
@@ -365,7 +368,7 @@ impl Connection {
         if !matches!(self.state_view(), StateView::Open | StateView::HalfClosed) {
             return None;
         }
-        let length = end.since(quiet.mark.time);
+        let length = self.superseded.map_or(end, |superseded| superseded.min(end)).since(quiet.mark.time);
         (length >= threshold).then_some(IdleGap {
             start: quiet.mark,
             end: None,

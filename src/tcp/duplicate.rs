@@ -13,7 +13,7 @@ use crate::time::{Span, Timestamp};
 
 /// Copies at one vantage are so close: 10 µs on bridges as measured, milliseconds on loaded switches.
 const SAME_VANTAGE: Span = Span::from_millis(5);
-const SHORT_HISTORY: usize = 4;
+const SHORT_HISTORY: u8 = 4;
 const LONG_HISTORY: usize = 128;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +38,7 @@ impl Sight {
 /// The segments of one connection that were seen last.
 #[derive(Clone, Debug, Default)]
 pub struct RecentSights {
-    short: [Sight; SHORT_HISTORY],
+    short: [Sight; SHORT_HISTORY as usize],
     next: u8,
     used: u8,
     first_vantages: [Option<u32>; 2],
@@ -90,8 +90,8 @@ impl RecentSights {
         if let Some(slot) = self.short.get_mut(usize::from(self.next)) {
             *slot = sight;
         }
-        self.next = (self.next + 1) % SHORT_HISTORY as u8;
-        self.used = (self.used + 1).min(SHORT_HISTORY as u8);
+        self.next = (self.next + 1) % SHORT_HISTORY;
+        self.used = (self.used + 1).min(SHORT_HISTORY);
     }
 }
 

@@ -87,6 +87,9 @@ impl Tracker {
                     return step;
                 }
                 Incarnation::New => {
+                    if let Some(old) = self.table.get_mut(current) {
+                        old.superseded = Some(segment.time);
+                    }
                     let at = self.open(key, side, segment);
                     if let Some(connection) = self.table.get_mut(at) {
                         connection.previous = Some(current);
