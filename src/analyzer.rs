@@ -108,6 +108,7 @@ pub fn analyze(
     let timers = Timers::infer(&observer.samples);
     let mut context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);
     context.pauses.clone_from(&account.pauses);
+    context.asked.clone_from(&options.selection.kinds);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
     let cost = verdict::cost(&findings, &context);

@@ -3,16 +3,21 @@
 //! A detector judges one case, or one connection, and knows no other detector; the order in which they are asked is here, because a
 //! lost request is one finding. What all findings have in common is filled in by `draft`.
 
+pub mod abandoned_response;
 mod advice;
 pub mod close_race;
 pub mod close_wait_leak;
 pub mod closed_without_response;
+pub mod connect_failed;
 mod consequence;
 pub mod context;
 mod draft;
+mod foreign;
 pub mod groups;
+pub mod idle_during_response;
 pub mod keepalive_unanswered;
 mod origin;
+pub mod path_change;
 mod relation;
 pub mod silent_drop;
 pub mod stale_reuse;
@@ -49,15 +54,19 @@ pub struct KindPage {
 
 /// The registry: every kind of finding that is detected, in the order of severity.
 pub fn pages() -> &'static [KindPage] {
-    const PAGES: [KindPage; 8] = [
+    const PAGES: [KindPage; 12] = [
         stale_reuse::PAGE,
         close_race::PAGE,
         swallowed_request::PAGE,
         state_lost::PAGE,
         silent_drop::PAGE,
         closed_without_response::PAGE,
+        path_change::PAGE,
         close_wait_leak::PAGE,
         keepalive_unanswered::PAGE,
+        abandoned_response::PAGE,
+        idle_during_response::PAGE,
+        connect_failed::PAGE,
     ];
     &PAGES
 }
@@ -71,10 +80,16 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
         if let Some(span) = watch.half_closed.as_deref() {
             findings.extend(close_wait_leak::judge(connection, span, context));
         }
+        if let Some(close) = watch.waiting_close.as_deref() {
+            findings.extend(abandoned_response::judge(close, connection));
+            findings.extend(idle_during_response::judge(close, connection, context));
+        }
+        findings.extend(path_change::judge(at, connection, context));
         for side in [connection.client, connection.client.other()] {
             findings.extend(keepalive_unanswered::judge(connection, side, context));
         }
     }
+    findings.extend(connect_failed::judge(context));
     findings.sort_by_key(|finding| {
         (std::cmp::Reverse(finding.severity), finding.kind, finding.time, finding.frame, finding.stream, finding.client)
     });

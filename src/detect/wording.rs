@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::endpoint::Endpoint;
 use crate::report::RstShape;
+use crate::segment::LinkAddress;
 use crate::time::Span;
 
 /// A headline is at most so long (design: subject, fact, number).
@@ -43,6 +44,13 @@ pub const fn shape(shape: RstShape) -> &'static str {
     }
 }
 
+/// `02:42:ac:11:00:02`.
+pub fn link(address: LinkAddress) -> String {
+    let octets = address.0.to_be_bytes();
+    let shown = octets.get(2..).unwrap_or_default();
+    shown.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
+}
+
 /// Cuts a headline to its length.
 pub fn headline(text: &str) -> String {
     if text.chars().count() <= HEADLINE_CHARS {
@@ -71,6 +79,12 @@ pub fn subject(label: &str) -> String {
 pub fn wireshark_filter(a: Endpoint, b: Endpoint) -> String {
     let family = |ip: IpAddr| if ip.is_ipv4() { "ip.addr" } else { "ipv6.addr" };
     format!("{} == {} && {} == {} && tcp.port == {} && tcp.port == {}", family(a.ip()), a.ip(), family(b.ip()), b.ip(), a.port(), b.port())
+}
+
+/// A display filter for all connections of a host to a server.
+pub fn wireshark_filter_hosts(client: IpAddr, server: Endpoint) -> String {
+    let family = |ip: IpAddr| if ip.is_ipv4() { "ip.addr" } else { "ipv6.addr" };
+    format!("{} == {client} && {} == {} && tcp.port == {}", family(client), family(server.ip()), server.ip(), server.port())
 }
 
 /// `1 request`, `3 requests`.

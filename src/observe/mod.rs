@@ -14,5 +14,5 @@ pub mod retry;
 pub mod samples;
 
 pub use case::Case;
-pub use observer::{HalfClosedSpan, Observer, Watch};
+pub use observer::{HalfClosedSpan, Observer, WaitingClose, Watch};
 pub use request::Request;

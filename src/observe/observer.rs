@@ -164,6 +164,16 @@ impl Observer {
                 watch.retry_of = retry;
             }
         }
+        if let Some(watch) = self.watches.get_mut(step.connection) {
+            if step.restarted {
+                watch.path = PathWatch::default();
+            }
+            if !step.of_older_incarnation {
+                watch.path.see(&mut self.hops, &step.vantage, step.side, step.mark, self.idle_gap);
+            } else if step.side != connection.client && step.reset.is_none() && connection.handshake.syn_ack.is_none() {
+                watch.challenged.get_or_insert(step.mark);
+            }
+        }
         if step.duplicate || step.of_older_incarnation {
             return;
         }
@@ -491,7 +501,9 @@ impl Observer {
         if waited < self.idle_gap {
             return;
         }
-        let framed = connection.dialogue.response_outstanding() == Some(true);
+        let (outstanding, answered) = (connection.dialogue.response_outstanding(), connection.dialogue.answered());
+        // An answer to the latest request, and still one owed: only where the framing says that this one goes on.
+        let framed = outstanding == Some(true) && (request.response.is_none() || answered == Some(true));
         let due = request.message.what == What::Encrypted
             && watch.responses > 0
             && request.octets >= LEAST_ENCRYPTED_REQUEST
@@ -505,7 +517,7 @@ impl Observer {
                 request: request.mark,
                 label: request.label(),
                 framed,
-                begun: connection.dialogue.answered() == Some(true) || request.response.is_some(),
+                begun: answered == Some(true) || request.response.is_some(),
                 ends_at_close: connection.dialogue.ends_at_close(),
                 acknowledged: request.acked.is_some() || request.response.is_some(),
                 answered_after: false,

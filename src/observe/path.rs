@@ -1,7 +1,7 @@
 //! Next hops: which link address, interface or tunnel endpoint the segments of one direction go to, and when that changes for good.
 //!
 //! One segment may be seen on several hops (both sides of a router, a bridge, inside and outside a tunnel): a hop is new only if the
-//! direction never used it before, and it replaces another one only if that is never used again.
+//! direction never used it before, and it replaces another one only if that is not used again before the next silence.
 
 use hashbrown::HashMap;
 
@@ -53,6 +53,14 @@ pub struct HopChange {
     pub silence: Span,
 }
 
+impl HopChange {
+    /// Whether the segment first seen at `mark` is the one that went to the new hop: later sights of one segment follow at once.
+    pub fn begins_with(&self, mark: Mark) -> bool {
+        let after = self.mark.time.since(mark.time);
+        after >= Span::ZERO && after <= SAME_SEGMENT
+    }
+}
+
 /// The hops of one direction, allocated once there is a second one.
 #[derive(Clone, Copy, Debug)]
 struct Several {
@@ -64,6 +72,18 @@ struct Several {
     new: u16,
     mark: Mark,
     since: Timestamp,
+    silence: Span,
+    /// A change that lasted until the next silence.
+    lasted: Option<Lasting>,
+}
+
+/// A change without its side.
+#[derive(Clone, Copy, Debug)]
+struct Lasting {
+    from: u16,
+    left: Timestamp,
+    to: u16,
+    mark: Mark,
     silence: Span,
 }
 
@@ -139,6 +159,9 @@ impl PathWatch {
         if silence >= gap {
             path.silence = silence;
             path.began = mark.time;
+            if let Some(several) = path.several.as_deref_mut() {
+                several.lasted = several.lasted.or(several.latest().filter(|change| change.silence > Span::ZERO));
+            }
         }
         path.last = path.last.max(mark.time);
         if path.several.is_none() && hop == first {
@@ -149,17 +172,18 @@ impl PathWatch {
             if let Some(slot) = hops.first_mut() {
                 *slot = (first, before);
             }
-            Box::new(Several { hops, count: 1, overflowed: false, new: first, mark, since: mark.time, silence: Span::ZERO })
+            Box::new(Several { hops, count: 1, overflowed: false, new: first, mark, since: mark.time, silence: Span::ZERO, lasted: None })
         });
         several.see(hop, mark, (path.began, path.silence));
     }
 
-    /// The lasting changes, at most one of each side: the old hop was not used again by that side.
+    /// The changes, at most one of each side: the old hop was not used again by that side, at least until its next silence.
     pub fn changes(&self) -> impl Iterator<Item = HopChange> {
         [Side::Low, Side::High].into_iter().filter_map(|side| {
             let several = self.sides.get(side.index())?.several.as_deref()?;
-            let (from, left) = several.left_behind()?;
-            Some(HopChange { side, from, to: several.new, mark: several.mark, left, silence: several.silence })
+            let change = several.lasted.or_else(|| several.latest()).filter(|_| !several.overflowed)?;
+            let Lasting { from, left, to, mark, silence } = change;
+            Some(HopChange { side, from, to, mark, left, silence })
         })
     }
 }
@@ -176,14 +200,60 @@ impl Several {
         };
         *slot = (hop, mark.time);
         self.count += 1;
-        let right_after = mark.time.since(began) <= SAME_SEGMENT;
+        let right_after = silence > Span::ZERO && mark.time.since(began) <= SAME_SEGMENT;
         (self.new, self.mark) = (hop, mark);
         (self.since, self.silence) = if right_after { (began, silence) } else { (mark.time, Span::ZERO) };
     }
 
-    /// The hop that was used up to the new one's first segment and never since.
-    fn left_behind(&self) -> Option<(u16, Timestamp)> {
+    /// The latest change, if the old hop was used up to it and not since.
+    fn latest(&self) -> Option<Lasting> {
         let old = self.hops.iter().take(self.count).filter(|(hop, last)| *hop != self.new && *last < self.since);
-        old.max_by_key(|(_, last)| *last).copied().filter(|_| !self.overflowed)
+        let (from, left) = old.max_by_key(|(_, last)| *last).copied()?;
+        Some(Lasting { from, left, to: self.new, mark: self.mark, silence: self.silence })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameId;
+
+    const GAP: Span = Span::from_secs(1);
+
+    /// Times in milliseconds and the interface of each frame.
+    fn changes(frames: &[(i64, u32)]) -> Vec<(i64, i64)> {
+        let (mut hops, mut path) = (Hops::default(), PathWatch::default());
+        for (at, (millis, interface)) in frames.iter().enumerate() {
+            let time = Timestamp::default() + Span::from_millis(*millis);
+            let mark = Mark { frame: FrameId::new(0, at as u64 + 1), time };
+            let vantage = Vantage { interface: *interface, ..Vantage::default() };
+            path.see(&mut hops, &vantage, Side::Low, mark, GAP);
+        }
+        let millis = |span: Span| span.nanos() / 1_000_000;
+        path.changes().map(|change| (millis(change.mark.time.since(Timestamp::default())), millis(change.silence))).collect()
+    }
+
+    #[test]
+    fn path_of_one_sight_that_changes_after_a_silence_is_a_change() {
+        assert_eq!(changes(&[(0, 1), (10, 1), (5_010, 2), (5_020, 2)]), [(5_010, 5_000)]);
+    }
+
+    #[test]
+    fn path_through_a_router_changes_where_the_second_sight_does() {
+        assert_eq!(changes(&[(0, 2), (0, 3), (10, 2), (10, 3), (5_010, 2), (5_011, 4), (6_500, 2), (6_500, 4)]), [(5_011, 5_000)]);
+        assert_eq!(changes(&[(0, 2), (0, 3), (10, 2), (10, 3), (5_010, 2), (5_011, 3)]), []);
+    }
+
+    #[test]
+    fn path_that_goes_back_or_balances_is_no_change() {
+        assert_eq!(changes(&[(0, 1), (10, 2), (5_010, 1), (5_020, 2)]), []);
+        assert_eq!(changes(&[(0, 1), (5_010, 2), (5_020, 1)]), []);
+        assert_eq!(changes(&[(0, 1), (5_010, 2), (9_000, 1)]), [(5_010, 5_010)]);
+        assert_eq!(changes(&[(0, 1), (10, 2), (20, 3), (30, 4), (40, 5), (5_000, 6)]), []);
+    }
+
+    #[test]
+    fn path_that_changes_without_a_silence_is_told_apart() {
+        assert_eq!(changes(&[(0, 1), (10, 1), (20, 2), (30, 2)]), [(20, 0)]);
     }
 }

@@ -283,7 +283,7 @@ impl Transition<'_, '_> {
         {
             self.disown_fin();
         }
-        let starts_turn = self.connection.turn != Some(side);
+        let starts_turn = self.connection.turn != Some(side) || self.was_answered_unseen(side);
         let outstanding_before = self.connection.response_outstanding();
         let skip = usize::try_from((start - position).max(0)).unwrap_or(0);
         let excerpt = Excerpt {
@@ -311,6 +311,13 @@ impl Transition<'_, '_> {
             message,
             fingerprint,
         })
+    }
+
+    /// Only this direction was captured, and it acknowledges more than at its last payload: the other side spoke in between.
+    fn was_answered_unseen(&self, side: Side) -> bool {
+        let (half, other) = (self.connection.half(side), self.connection.half(side.other()));
+        let ack = self.segment.flags.ack().then(|| other.known_position(self.segment.ack)).flatten();
+        other.counts.segments == 0 && half.acked_with_payload.zip(ack).is_some_and(|(before, now)| now > before)
     }
 
     /// Roles that were only guessed follow what the first octets say: a request line comes from the client.
