@@ -16,10 +16,16 @@ use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Dot, Picture, Report};
 use crate::tcp::Tracker;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
+
+/// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
+/// default is conntrack's 5 days for established connections).
+const LONGEST_PAUSE: Span = Span::from_secs(5 * 24 * 3600);
+/// So many pauses are kept.
+const KEPT_PAUSES: usize = 1024;
 
 /// What every frame was: the sums are printed.
 #[derive(Debug, Default)]
@@ -31,6 +37,8 @@ struct Account {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     untimed: u64,
+    latest: Option<Timestamp>,
+    pauses: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Account {
@@ -39,6 +47,12 @@ impl Account {
             self.untimed += 1;
             return;
         };
+        if let Some(latest) = self.latest.replace(time)
+            && time.since(latest) > LONGEST_PAUSE
+            && self.pauses.len() < KEPT_PAUSES
+        {
+            self.pauses.push((latest, time));
+        }
         self.first = Some(self.first.map_or(time, |known| known.min(time)));
         self.last = Some(self.last.map_or(time, |known| known.max(time)));
     }
@@ -95,7 +109,9 @@ pub fn analyze(
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
     let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
-    let context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
+    let mut context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
+    context.pauses.clone_from(&account.pauses);
+    context.asked.clone_from(&options.selection.kinds);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
     let cost = cost::cost(&findings, &context);

@@ -96,6 +96,10 @@ impl Reader for Http1 {
     fn answered(&self) -> Option<bool> {
         (self.pending > 0).then_some(self.is_answered)
     }
+
+    fn ends_at_close(&self) -> bool {
+        self.is_answered && matches!(self.server, Position::UntilClose | Position::Unknown | Position::Header(_))
+    }
 }
 
 impl Http1 {

@@ -205,6 +205,7 @@ impl Http2 {
         match frame.header_octet(3) {
             HEADERS if stream & 1 == 1 && stream > self.highest => {
                 self.open_stream(stream);
+                message.request_stream = message.request_stream.or(Some(stream));
                 let method = fields::method(block_of(frame));
                 if message.idempotent.is_none() {
                     // RFC 9110 section 9.2.2.

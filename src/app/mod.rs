@@ -146,6 +146,8 @@ pub struct Message {
     pub keep_alive_timeout: Option<u32>,
     /// `Keep-Alive: max=N`.
     pub keep_alive_max: Option<u32>,
+    /// HTTP/2: the first stream that a request opens.
+    pub request_stream: Option<u32>,
     /// HTTP/2: the last stream id of a GOAWAY.
     pub goaway_last_stream: Option<u32>,
     /// Hash of what identifies a request so that a retry of it can be found (method, target, host; not its bytes); 0: none.
@@ -211,6 +213,13 @@ macro_rules! registry {
                 match self {
                     Self::Unknown => None,
                     $(Self::$name(reader) => reader.answered(),)*
+                }
+            }
+
+            fn ends_at_close(&self) -> bool {
+                match self {
+                    Self::Unknown => false,
+                    $(Self::$name(reader) => reader.ends_at_close(),)*
                 }
             }
 
@@ -288,6 +297,11 @@ impl Dialogue {
     /// outstanding, or it cannot tell. An answer that only the close ends (HTTP/1 without a length) is outstanding and answered.
     pub fn answered(&self) -> Option<bool> {
         self.state.answered()
+    }
+
+    /// Whether the answer that the server is sending may end with its close (HTTP/1 without a length): then a FIN completes it.
+    pub fn ends_at_close(&self) -> bool {
+        self.state.ends_at_close()
     }
 
     /// Whether the dialogue is inside a transaction (SQL `BEGIN` without `COMMIT`); `None`: it cannot tell.

@@ -73,6 +73,11 @@ pub(super) trait Reader: Sized {
         None
     }
 
+    /// See [`super::Dialogue::ends_at_close`].
+    fn ends_at_close(&self) -> bool {
+        false
+    }
+
     /// See [`super::Dialogue::in_transaction`].
     fn in_transaction(&self) -> Option<bool> {
         None

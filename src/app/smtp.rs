@@ -18,8 +18,9 @@ const GRAMMAR: Grammar = Grammar {
         ("RCPT", What::Request),
         ("DATA", What::Request),
         ("BDAT", What::Request),
-        ("RSET", What::Request),
-        ("NOOP", What::Request),
+        // Nothing is lost with these: they only tidy up, or ask whether the server is there.
+        ("RSET", What::Setup),
+        ("NOOP", What::Setup),
         ("VRFY", What::Request),
         ("EXPN", What::Request),
         ("HELP", What::Request),

@@ -20,6 +20,8 @@ const LONGEST_RECORD: u64 = (1 << 14) + 2048;
 const ALERT_13: u64 = 24;
 /// Finished in TLS 1.3, header included, with a hash of 32 or 48 octets (RFC 8446 section 4.4.4).
 const FINISHED_13: [u64; 2] = [58, 74];
+/// Drafts of TLS 1.3 call themselves 0x7f00 and their number (draft-ietf-tls-tls13-28 section 4.2.1.1).
+const DRAFT_13: u16 = 0x7f;
 /// An application-data record below this carries no request of any protocol that browsers or pools speak: 64 octets are an HTTP/2 GOAWAY,
 /// not a HEADERS frame; the bound is that of a farewell told by its position.
 const SMALL_RECORD: u64 = 64;
@@ -164,7 +166,7 @@ impl Tls {
             }
             (false, Some(2)) => {
                 self.version = match hello::chosen_version(body) {
-                    Some(0x0304) => Version::V13,
+                    Some(version) if version == 0x0304 || version >> 8 == DRAFT_13 => Version::V13,
                     Some(_) => Version::UpTo12,
                     None => Version::Unknown,
                 };

@@ -25,7 +25,7 @@ pub const PAGE: KindPage = KindPage {
 
 /// Judges the half-closed span of a connection.
 pub fn judge(connection: &Connection, span: &HalfClosedSpan, context: &Context<'_>) -> Option<Finding> {
-    let until = span.ended.map_or(context.end, |(mark, _)| mark.time);
+    let until = span.ended.map_or(context.end, |(mark, _)| mark.time).min(context.recorded_until(span.fin.time));
     let kept = until.since(span.fin.time);
     let clock_stepped = connection.clock_back_at.is_some_and(|time| time >= span.fin.time && connection.clock_back > Span::from_millis(5));
     if kept < context.thresholds.close_wait || clock_stepped || span.outstanding {

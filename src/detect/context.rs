@@ -1,12 +1,14 @@
 //! What the detectors may look at besides their case: the timers, the other connections, the end of the capture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::foreign::Foreign;
 use crate::endpoint::Endpoint;
 use crate::infer::{ChainHop, Timers};
-use crate::observe::Observer;
 use crate::observe::legs::Relation;
+use crate::observe::path::HopChange;
+use crate::observe::{Case, Observer};
 use crate::options::Thresholds;
 use crate::report::How;
 use crate::tcp::{Connection, Connections};
@@ -14,6 +16,8 @@ use crate::time::{Span, Timestamp};
 
 /// Connections to one server that die within this of each other died of one event (a restart).
 const SAME_MOMENT: Span = Span::from_secs(1);
+/// Waits that differ by no more than this are equal, or by 1 %.
+const SAME_WAIT: Span = Span::from_millis(200);
 /// So many connections that die together speak for a restart (catalogue S-13).
 const RESTART_FROM: usize = 3;
 
@@ -35,6 +39,16 @@ pub struct Context<'a> {
     pub thresholds: Thresholds,
     /// Time of the last frame.
     pub end: Timestamp,
+    /// Where the recording stood still (or two were joined): the last time before and the first after each.
+    pub pauses: Vec<(Timestamp, Timestamp)>,
+    /// Kinds that the user names.
+    pub asked: BTreeSet<String>,
+    /// What other 4-tuples say.
+    pub foreign: Foreign,
+    /// Hops that connections left for another without an idle gap: a router took over.
+    failovers: BTreeSet<(u16, u16)>,
+    /// Waits after which servers closed with an answer outstanding, sorted.
+    waits: BTreeMap<Endpoint, Vec<Span>>,
     servers: BTreeMap<Endpoint, ServerActivity>,
     legs: BTreeMap<usize, Vec<(usize, Relation)>>,
     by_pair: BTreeMap<(IpAddr, Endpoint), usize>,
@@ -81,7 +95,10 @@ impl<'a> Context<'a> {
         }
         let legs = legs(connections, observer);
         let by_pair = hops.iter().enumerate().map(|(at, hop)| ((hop.client, hop.server), at)).collect();
-        Self { connections, observer, timers, hops, thresholds, end, servers, legs, by_pair }
+        let foreign = Foreign::gather(connections, observer);
+        let (failovers, waits) = (failovers(connections, observer, thresholds.idle_gap), waits(connections, observer));
+        let (pauses, asked) = (Vec::new(), BTreeSet::new());
+        Self { connections, observer, timers, hops, thresholds, end, pauses, asked, foreign, failovers, waits, servers, legs, by_pair }
     }
 
     /// The hop between a client host and a server endpoint.
@@ -108,6 +125,29 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Until when the recording that shows `time` went on: nothing is known beyond.
+    pub fn recorded_until(&self, time: Timestamp) -> Timestamp {
+        self.pauses.iter().map(|(before, _)| *before).find(|before| *before >= time).map_or(self.end, |before| before.min(self.end))
+    }
+
+    /// Whether a change of hop followed a silence, and was not a router that took over for another one.
+    pub fn is_remapping(&self, change: &HopChange) -> bool {
+        change.silence >= self.thresholds.idle_gap && !self.failovers.contains(&(change.from, change.to))
+    }
+
+    /// The change at which the request of `case` went to another next hop than the segments before it.
+    pub fn remapping_at(&self, case: &Case) -> Option<HopChange> {
+        let connection = self.connections.get(case.connection)?;
+        let mut changes = self.observer.watch(case.connection)?.path.changes();
+        changes.find(|change| change.side == connection.client && change.begins_with(case.request.mark) && self.is_remapping(change))
+    }
+
+    /// How many connections to `server` were closed by it after such a wait for an answer.
+    pub fn equal_waits(&self, server: Endpoint, wait: Span) -> usize {
+        let same = |other: &&Span| (**other - wait).abs() <= SAME_WAIT.max(Span(wait.nanos() / 100));
+        self.waits.get(&server).map_or(0, |waits| waits.iter().filter(same).count())
+    }
+
     /// Whether the server carried traffic of another connection than `stream` at or after `since`.
     pub fn server_alive_elsewhere(&self, server: Endpoint, stream: u64, since: Timestamp) -> bool {
         self.servers
@@ -121,6 +161,22 @@ impl<'a> Context<'a> {
             .get(&server)
             .is_some_and(|activity| activity.lost.iter().filter(|other| other.since(time).abs() <= SAME_MOMENT).count() >= RESTART_FROM)
     }
+}
+
+fn failovers(connections: &Connections, observer: &Observer, idle_gap: Span) -> BTreeSet<(u16, u16)> {
+    let changes = (0..connections.len()).filter_map(|at| observer.watch(at)).flat_map(|watch| watch.path.changes());
+    changes.filter(|change| change.silence < idle_gap).map(|change| (change.from, change.to)).collect()
+}
+
+fn waits(connections: &Connections, observer: &Observer) -> BTreeMap<Endpoint, Vec<Span>> {
+    let mut waits: BTreeMap<Endpoint, Vec<Span>> = BTreeMap::new();
+    for (at, connection) in connections.iter().enumerate() {
+        let Some(close) = observer.watch(at).and_then(|watch| watch.waiting_close.as_deref()) else { continue };
+        if close.side != connection.client {
+            waits.entry(connection.server_endpoint()).or_default().push(close.waited);
+        }
+    }
+    waits
 }
 
 /// The links, both ways. A translated SYN must be answered by the same SYN-ACK number, where both are known.

@@ -27,7 +27,7 @@ pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
     }
     for (at, _) in context.connections.iter().enumerate() {
         if let Some(span) = context.observer.watch(at).and_then(|watch| watch.half_closed.as_deref()) {
-            let until = span.ended.map_or(context.end, |(mark, _)| mark.time);
+            let until = span.ended.map_or(context.end, |(mark, _)| mark.time).min(context.recorded_until(span.fin.time));
             cost.dead_held = cost.dead_held + until.since(span.fin.time).max(Span::ZERO);
         }
     }

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::{advice, origin, wording};
 use crate::app::What;
 use crate::endpoint::{Direction, Endpoint};
-use crate::observe::Case;
 use crate::observe::retry::Recognition;
+use crate::observe::{Case, WaitingClose};
 use crate::report::{CloseView, Confidence, Evidence, Finding, How, Kind, Next, Outcome, Retried, Retry, RstShape, Severity, Surfaced};
 use crate::tcp::Connection;
 use crate::tcp::half::Mark;
@@ -39,6 +39,26 @@ pub fn for_case(kind: Kind, case: &Case, context: &Context<'_>) -> Finding {
     finding.confidence = confidence;
     finding.reasons = reasons;
     finding.advice = advice::for_request(kind, case, context);
+    finding
+}
+
+/// Begins a finding about a close while a response was outstanding.
+pub fn for_waiting(kind: Kind, close: &WaitingClose, connection: &Connection) -> Finding {
+    let (client, server) = ends(connection);
+    let mut finding = blank(kind, client, server, Some(connection.stream));
+    finding.frame = Some(close.mark.frame.into());
+    finding.time = Some(close.mark.time);
+    finding.idle = Some(close.waited);
+    finding.request = close.label.to_string();
+    finding.closed_by = Some(connection.role(close.side));
+    finding.close = Some(CloseView { how: close.how, frame: close.mark.frame.into(), time: close.mark.time, acknowledged_before: false });
+    let what = wording::request(&close.label);
+    evidence(&mut finding, close.request, Direction::ClientToServer, format!("{what}: an answer is owed"));
+    let says = format!("{} after {} without any payload", close.how.as_str().to_uppercase(), wording::span(close.waited));
+    evidence(&mut finding, close.mark, connection.direction(close.side), says);
+    if connection.handshake.completed.is_none() {
+        lower(&mut finding, Confidence::Likely, "the connection began before the capture");
+    }
     finding
 }
 

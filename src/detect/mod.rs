@@ -3,22 +3,27 @@
 //! A detector judges one case, or one connection, and knows no other detector; the order in which they are asked is here, because a
 //! lost request is one finding. What all findings have in common is filled in by `draft`.
 
+pub mod abandoned_response;
 mod advice;
 pub mod age_limit_close;
 pub mod close_race;
 pub mod close_wait_leak;
 pub mod closed_without_response;
+pub mod connect_failed;
 pub mod connection_churn;
 mod consequence;
 pub mod context;
 pub mod cost;
 mod draft;
+mod foreign;
 pub mod groups;
 pub mod hops;
+pub mod idle_during_response;
 pub mod keepalive_too_slow;
 pub mod keepalive_unanswered;
 pub mod mass_close;
 mod origin;
+pub mod path_change;
 mod relation;
 pub mod request_limit_close;
 pub mod silent_drop;
@@ -69,7 +74,7 @@ pub fn known_timeouts(words: &[String]) -> Vec<&'static KnownTimeout> {
 
 /// The registry: every kind of finding that is detected, in the order of severity.
 pub fn pages() -> &'static [KindPage] {
-    const PAGES: [KindPage; 14] = [
+    const PAGES: [KindPage; 18] = [
         stale_reuse::PAGE,
         close_race::PAGE,
         swallowed_request::PAGE,
@@ -77,9 +82,13 @@ pub fn pages() -> &'static [KindPage] {
         silent_drop::PAGE,
         closed_without_response::PAGE,
         timeout_mismatch::PAGE,
+        path_change::PAGE,
         close_wait_leak::PAGE,
         keepalive_unanswered::PAGE,
         keepalive_too_slow::PAGE,
+        abandoned_response::PAGE,
+        idle_during_response::PAGE,
+        connect_failed::PAGE,
         connection_churn::PAGE,
         request_limit_close::PAGE,
         age_limit_close::PAGE,
@@ -97,10 +106,16 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
         if let Some(span) = watch.half_closed.as_deref() {
             findings.extend(close_wait_leak::judge(connection, span, context));
         }
+        if let Some(close) = watch.waiting_close.as_deref() {
+            findings.extend(abandoned_response::judge(close, connection));
+            findings.extend(idle_during_response::judge(close, connection, context));
+        }
+        findings.extend(path_change::judge(at, connection, context));
         for side in [connection.client, connection.client.other()] {
             findings.extend(keepalive_unanswered::judge(connection, side, context));
         }
     }
+    findings.extend(connect_failed::judge(context));
     let together = of_many(&findings, context);
     findings.extend(together);
     findings.sort_by_key(|finding| {
@@ -148,7 +163,8 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
 /// At most one finding per request, in the order of the definitions.
 fn lost_request(case: &Case, context: &Context<'_>) -> Option<Finding> {
     let request = &case.request;
-    if request.response.is_some() || request.own_close_before || request.is_positional_farewell() {
+    let refused = case.is_refused_at_greeting(context.thresholds.idle_gap);
+    if request.response.is_some() || request.own_close_before || request.is_positional_farewell() || refused {
         return None;
     }
     match swallowed_request::judge(case, context) {

@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use super::draft;
-use super::{KindPage, wording};
+use super::{KindPage, origin, wording};
 use crate::endpoint::Direction;
 use crate::observe::Case;
-use crate::report::{Confidence, Finding, Kind, RstOrigin, RstShape};
+use crate::report::{Confidence, Finding, FrameRef, Kind, RstOrigin, RstShape, RstView};
 
 /// The page of this kind.
 pub const PAGE: KindPage = KindPage {
@@ -24,7 +24,7 @@ pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
     if !(request.after_idle_gap || request.first_ever) || request.acked.is_some() {
         return None;
     }
-    let reset = request.reply_reset()?;
+    let Some(reset) = request.reply_reset() else { return from_another_address(case, context) };
     let mut finding = draft::for_case(Kind::StateLost, case, context);
     if let Some(before) = request.rst_before {
         draft::with_rst_close(&mut finding, case, &before);
@@ -48,12 +48,62 @@ pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// The answer came from an address that the client does not know (catalogue S-22): its kernel ignores it and goes on retransmitting.
+fn from_another_address(case: &Case, context: &Context<'_>) -> Option<Finding> {
+    let request = &case.request;
+    let stray = context.foreign.stray_reset(case)?;
+    let mut finding = draft::for_case(Kind::StateLost, case, context);
+    draft::with_request_evidence(&mut finding, case);
+    let says = format!("RST with the request's acknowledgement number, from {}: the client does not know that address", stray.from);
+    draft::evidence(&mut finding, stray.mark, Direction::ServerToClient, says);
+    finding.evidence.sort_by_key(|evidence| (evidence.frame, evidence.time));
+    let subject = wording::subject(&request.label());
+    finding.headline = wording::headline(&format!("{subject} was answered by an RST from {}", stray.from));
+    finding.cause = Some("dsr-rst-unnated".to_string());
+    let origin_basis = format!("it came from {} instead of {}", stray.from, case.server);
+    let rst = RstView { frame: stray.mark.frame.into(), shape: stray.shape, origin: RstOrigin::Other, origin_basis };
+    finding.rst = Some(rst);
+    finding.candidates.push("a load balancer sent the request to another server, whose RST nobody translated back".to_string());
+    Some(finding)
+}
+
+/// The request went to a server that did not have the connection.
+fn remapped(finding: &mut Finding) {
+    finding.cause = Some("lb-flow-expired-remapped".to_string());
+    finding.candidates.push("a load balancer forgot the connection and gave the request to another server, which answered".to_string());
+}
+
 fn candidates(finding: &mut Finding, case: &Case, context: &Context<'_>) {
     let request = &case.request;
     let time = request.mark.time;
     if request.rst_before.is_some() {
         finding.cause = Some("no-state-at-peer".to_string());
         finding.candidates.push("the server had reset the connection and that RST was lost on the way".to_string());
+        return;
+    }
+    if let Some(old) = context.foreign.continued(case).and_then(|at| context.connections.get(at)) {
+        finding.cause = Some("nat-mapping-changed".to_string());
+        let port = old.client_endpoint();
+        finding
+            .candidates
+            .push(format!("a NAT between forgot the connection and gave it another port: before, it came from {port} (#{})", old.stream));
+        draft::evidence(finding, old.last, Direction::ClientToServer, format!("the last segment of the same connection from {port}"));
+        finding.evidence.sort_by_key(|evidence| (evidence.frame, evidence.time));
+        finding.reasons.push("both its numbers continue that connection".to_string());
+        return;
+    }
+    if let Some(change) = context.remapping_at(case) {
+        remapped(finding);
+        let frame = FrameRef::from(change.mark.frame).frame;
+        finding.reasons.push(format!("the request went to another next hop than the segments before it (frame {frame})"));
+        return;
+    }
+    if let Some(mark) = request.goes_on.filter(|_| origin::server_goes_on(case)) {
+        remapped(finding);
+        let says = "the server that had the connection goes on with it: the RST was not its own".to_string();
+        draft::evidence(finding, mark, Direction::ServerToClient, says);
+        finding.evidence.sort_by_key(|evidence| (evidence.frame, evidence.time));
+        finding.reasons.push("the server still had the connection after the RST: another one sent that".to_string());
         return;
     }
     if context.looks_like_restart(case.server, time) {

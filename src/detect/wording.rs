@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::endpoint::Endpoint;
 use crate::report::RstShape;
+use crate::segment::LinkAddress;
 use crate::time::Span;
 
 /// A headline is at most so long (design: subject, fact, number).
@@ -41,6 +42,13 @@ pub const fn shape(shape: RstShape) -> &'static str {
         RstShape::Refused => "as a refusal: nothing listens there",
         RstShape::Other => "of unusual shape",
     }
+}
+
+/// `02:42:ac:11:00:02`.
+pub fn link(address: LinkAddress) -> String {
+    let octets = address.0.to_be_bytes();
+    let shown = octets.get(2..).unwrap_or_default();
+    shown.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// Cuts a headline to its length.
@@ -83,6 +91,12 @@ pub fn filter_of_pair(client: IpAddr, server: Endpoint) -> String {
 pub fn filter_of_server(server: Endpoint) -> String {
     let family = if server.ip().is_ipv4() { "ip.addr" } else { "ipv6.addr" };
     format!("{family} == {} && tcp.port == {}", server.ip(), server.port())
+}
+
+/// A display filter for all connections of a host to a server.
+pub fn wireshark_filter_hosts(client: IpAddr, server: Endpoint) -> String {
+    let family = |ip: IpAddr| if ip.is_ipv4() { "ip.addr" } else { "ipv6.addr" };
+    format!("{} == {client} && {} == {} && tcp.port == {}", family(client), family(server.ip()), server.ip(), server.port())
 }
 
 /// `1 request`, `3 requests`.

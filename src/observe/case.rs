@@ -44,21 +44,36 @@ pub struct Case {
     pub order_untrusted: bool,
     /// TTL, IP-ID and link address of the server's earlier segments.
     pub server_path: PathBaseline,
+    /// The shortest time in which the server ever answered, SYN included, where the handshake was captured.
+    pub server_floor: Option<Span>,
     /// The request was the last thing the client did (nothing after it but retransmissions and acknowledgements).
     pub last_frame: Mark,
     /// A longer silence before it than any that the connection survived.
     pub longest_survived: Option<Span>,
 }
 
+/// The shortest time from a SYN or a payload of the client to the server's acknowledgement of it.
+fn answer_floor(connection: &Connection) -> Option<Span> {
+    let (_, syn, _) = connection.handshake.syn.filter(|_| connection.handshake.syn_count == 1)?;
+    let (_, syn_ack, _) = connection.handshake.syn_ack?;
+    let handshake = syn_ack.time.since(syn.time);
+    Some(connection.server_half().fastest_answer.map_or(handshake, |fastest| fastest.min(handshake)))
+}
+
+/// The server sent octets that the capture does not show.
+pub fn server_octets_missed(connection: &Connection) -> bool {
+    let (server, client) = (connection.server_half(), connection.client_half());
+    let fin = server.effective_fin().filter(|_| connection.exists());
+    server.coverage.has_holes()
+        || matches!((fin, server.data_end), (Some(fin), Some(end)) if fin.position > end)
+        || matches!((client.acked, server.snd_nxt), (Some(acked), Some(next)) if acked > next)
+}
+
 impl Case {
     /// Takes the facts of `connection` as they stand.
     pub fn close(at: usize, request: Request, connection: &Connection, longest_survived: Option<Span>) -> Self {
         let server = connection.server_half();
-        let client = connection.client_half();
         let fin = server.effective_fin().copied().filter(|_| connection.exists());
-        let missed = server.coverage.has_holes()
-            || matches!((fin, server.data_end), (Some(fin), Some(end)) if fin.position > end)
-            || matches!((client.acked, server.snd_nxt), (Some(acked), Some(next)) if acked > next);
         let order_untrusted = connection.clock_back > ORDER_TRUSTED;
         Self {
             connection: at,
@@ -70,10 +85,11 @@ impl Case {
             rtt: connection.rtt(),
             handshake_seen: connection.handshake.completed.is_some(),
             one_sided: connection.one_sided(),
-            server_octets_missed: missed,
+            server_octets_missed: server_octets_missed(connection),
             roles_guessed: connection.role_basis == crate::report::RoleBasis::Guess,
             order_untrusted,
             server_path: server.path,
+            server_floor: answer_floor(connection),
             last_frame: connection.last,
             longest_survived,
             request,
@@ -92,6 +108,13 @@ impl Case {
             let knew = |position: Option<i64>| position.is_some_and(|position| position > fin.position);
             knew(self.request.ack) || knew(self.request.acked_before)
         })
+    }
+
+    /// The server closed within `soon` of the handshake or of its greeting, before the client had said a word: it refuses new connections
+    /// (SSH `MaxStartups`, SMTP 421), and what the client says then is refused with it. A recognised request is a request all the same.
+    pub fn is_refused_at_greeting(&self, soon: Span) -> bool {
+        let closed_after = self.request.idle.zip(self.since_fin()).map(|(idle, since)| idle - since);
+        self.request.first_words && !self.request.recognised && closed_after.is_some_and(|after| after < soon)
     }
 
     /// Request minus FIN; negative when the request came first.

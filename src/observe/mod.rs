@@ -10,11 +10,12 @@ pub mod distribution;
 pub mod legs;
 pub mod log;
 pub mod observer;
+pub mod path;
 pub mod request;
 pub mod retry;
 pub mod sampler;
 pub mod samples;
 
 pub use case::Case;
-pub use observer::{HalfClosedSpan, Observer, Watch};
+pub use observer::{HalfClosedSpan, Observer, WaitingClose, Watch};
 pub use request::Request;

@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
+use super::path::{Hops, PathWatch};
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
@@ -21,6 +22,10 @@ use crate::time::{Span, Timestamp};
 const KEPT_CASES: usize = 8;
 /// The statuses with which a proxy tells its caller that its upstream failed (RFC 9110 section 15.6).
 const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
+/// A segment of the server so long after its RST is not one that the RST overtook.
+const WELL_AFTER: Span = Span::from_millis(50);
+/// A TLS record below this carries no request (see the TLS reader: an HTTP/2 GOAWAY or PING with its header).
+const LEAST_ENCRYPTED_REQUEST: u32 = 64;
 /// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
 
@@ -43,6 +48,35 @@ pub struct HalfClosedSpan {
     pub used: bool,
 }
 
+/// One side closed while an answer was outstanding and no payload had moved for at least the length of an idle gap.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingClose {
+    /// Who closed.
+    pub side: Side,
+    /// How.
+    pub how: How,
+    /// Where.
+    pub mark: Mark,
+    /// Time since the last payload of either side.
+    pub waited: Span,
+    /// The request: its first segment.
+    pub request: Mark,
+    /// What it says.
+    pub label: Label,
+    /// The protocol's own framing says that an answer is owed; else the request is encrypted and earlier ones were answered.
+    pub framed: bool,
+    /// A part of the answer had come.
+    pub begun: bool,
+    /// What the server sent may end with its close.
+    pub ends_at_close: bool,
+    /// The server's TCP had taken the request.
+    pub acknowledged: bool,
+    /// New payload of the other side after the close.
+    pub answered_after: bool,
+    /// An RST of the closing side after the close: it did not want the answer.
+    pub refused_after: bool,
+}
+
 /// What is kept of one connection.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -61,7 +95,14 @@ pub struct Watch {
     pub longest_survived: Option<Span>,
     /// What sampling remembers.
     pub sampled: Sampled,
-    server_spoke_first: bool,
+    /// The next hops of each direction.
+    pub path: PathWatch,
+    /// Closed while an answer was outstanding and nothing moved.
+    pub waiting_close: Option<Box<WaitingClose>>,
+    /// A SYN was answered by the incarnation before (a challenge ACK).
+    pub challenged: Option<Mark>,
+    /// HTTP/2: the last stream id of the server's GOAWAY.
+    last_stream: Option<u32>,
     retry_of: Option<usize>,
     finished: bool,
 }
@@ -73,6 +114,8 @@ pub struct Observer {
     retry_window: Span,
     options: AnalysisOptions,
     watches: Vec<Watch>,
+    /// The hops of the capture.
+    pub hops: Hops,
     /// Idle times.
     pub samples: Samples,
     /// What happened next.
@@ -89,6 +132,7 @@ impl Observer {
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
             watches: Vec::new(),
+            hops: Hops::default(),
             samples: Samples::default(),
             retries: RetryWatch::default(),
             legs: Legs::default(),
@@ -121,6 +165,16 @@ impl Observer {
                 watch.retry_of = retry;
             }
         }
+        if let Some(watch) = self.watches.get_mut(step.connection) {
+            if step.restarted {
+                watch.path = PathWatch::default();
+            }
+            if !step.of_older_incarnation {
+                watch.path.see(&mut self.hops, &step.vantage, step.side, step.mark, self.idle_gap);
+            } else if step.side != connection.client && step.reset.is_none() && connection.handshake.syn_ack.is_none() {
+                watch.challenged.get_or_insert(step.mark);
+            }
+        }
         if step.duplicate || step.of_older_incarnation {
             return;
         }
@@ -144,6 +198,7 @@ impl Observer {
         if let Some(watch) = self.watches.get_mut(step.connection) {
             sampler::step(&mut self.samples, &mut watch.sampled, step, connection, self.idle_gap);
         }
+        self.waiting_close(step, connection);
         if step.side == connection.client {
             self.client_step(step, connection);
         } else {
@@ -220,6 +275,9 @@ impl Observer {
                 request.own_close = Some((if step.fin { How::Fin } else { How::Rst }, step.mark));
             }
             request.leaving |= step.has_fin && step.payload_length > 0;
+            if step.reset.is_some_and(|reset| reset.position == Some(request.start)) {
+                request.unaccepted.get_or_insert(step.mark);
+            }
             if let Some(position) = step.retransmission
                 && step.payload_length > 0
                 && position <= request.start
@@ -234,6 +292,9 @@ impl Observer {
             if let Some(payload) = &step.payload
                 && !payload.starts_turn
             {
+                if payload.message.what == What::Farewell && request.own_farewell.is_none() {
+                    request.own_farewell = Some((step.mark, request.octets));
+                }
                 request.octets = request.octets.saturating_add(u32::try_from(payload.end - payload.start).unwrap_or(0));
             }
         }
@@ -273,7 +334,7 @@ impl Observer {
             first_ever: payload.first_ever,
             all_acknowledged_before: payload.all_acknowledged_before,
             answered_before: watch.responses > 0,
-            after_greeting: watch.server_spoke_first && watch.responses == 0,
+            first_words: connection.requests <= 1 && connection.handshake.completed.is_some() && !payload.hole,
             idle: step.idle,
             wire_idle: step.wire_idle,
             message: payload.message,
@@ -289,9 +350,14 @@ impl Observer {
             resets: [None, None],
             rst_before,
             own_close: None,
+            own_farewell: None,
             own_close_before,
             leaving: step.has_fin,
-            stray_reset: None,
+            goes_on: None,
+            unaccepted: None,
+            ip_id: client.path.last_ip_id,
+            in_transaction: connection.dialogue.in_transaction(),
+            last_stream: watch.last_stream,
             incarnation: connection.incarnations,
             suspect: None,
             retry_of: None,
@@ -335,9 +401,6 @@ impl Observer {
         let mut answered = None;
         let mut surfaced = None;
         let Some(watch) = self.watches.get_mut(step.connection) else { return };
-        if step.payload.is_some() && watch.pending.is_none() && connection.requests == 0 {
-            watch.server_spoke_first = true;
-        }
         if let Some(request) = watch.pending.as_deref_mut() {
             let covers = step.ack.is_some_and(|ack| ack > request.start);
             if let Some(reset) = step.reset {
@@ -349,6 +412,12 @@ impl Observer {
                 }
                 suspicious = request.response.is_none();
             } else {
+                if request
+                    .first_reset()
+                    .is_some_and(|reset| step.mark.time.since(reset.mark.time) > WELL_AFTER.max(connection.rtt().unwrap_or_default()))
+                {
+                    request.goes_on.get_or_insert(step.mark);
+                }
                 if covers && request.acked.is_none() {
                     request.acked = Some(step.mark);
                     request.acked_after_fin = server_fin.is_some_and(|frame| frame != step.mark.frame);
@@ -375,6 +444,12 @@ impl Observer {
                         surfaced = Some((request.mark, None, request.message.label));
                     }
                 }
+            }
+        }
+        if let Some(last) = step.payload.and_then(|payload| payload.message.goaway_last_stream) {
+            watch.last_stream = Some(last);
+            if let Some(request) = watch.pending.as_deref_mut() {
+                request.last_stream = Some(last);
             }
         }
         let server = connection.server_endpoint();
@@ -429,6 +504,7 @@ impl Observer {
                 || request.resets.iter().any(Option::is_some)
                 || request.retransmissions >= 2
                 || request.own_close.is_some()
+                || request.unaccepted.is_some()
                 || request.rst_before.is_some();
             if interesting && watch.cases.len() < KEPT_CASES {
                 let case = Case::close(at, request.clone(), connection, watch.longest_survived);
@@ -451,6 +527,43 @@ impl Observer {
     }
 
     // ---- closes -----------------------------------------------------------------------------------------------------
+
+    fn waiting_close(&mut self, step: &Step, connection: &Connection) {
+        let Some(watch) = self.watches.get_mut(step.connection) else { return };
+        if let Some(close) = watch.waiting_close.as_deref_mut() {
+            close.answered_after |= step.side != close.side && step.payload.is_some();
+            close.refused_after |= step.side == close.side && step.reset.is_some();
+            return;
+        }
+        let Some(close) = connection.close.filter(|close| close.mark == step.mark && close.side == step.side) else { return };
+        let (Some(waited), true, Some(request)) = (close.idle, close.outstanding, watch.pending.as_deref()) else { return };
+        if waited < self.idle_gap {
+            return;
+        }
+        let (outstanding, answered) = (connection.dialogue.response_outstanding(), connection.dialogue.answered());
+        // An answer to the latest request, and still one owed: only where the framing says that this one goes on.
+        let framed = outstanding == Some(true) && (request.response.is_none() || answered == Some(true));
+        let due = request.message.what == What::Encrypted
+            && watch.responses > 0
+            && request.octets >= LEAST_ENCRYPTED_REQUEST
+            && request.response.is_none();
+        if framed || due {
+            watch.waiting_close = Some(Box::new(WaitingClose {
+                side: close.side,
+                how: close.how,
+                mark: close.mark,
+                waited,
+                request: request.mark,
+                label: request.label(),
+                framed,
+                begun: answered == Some(true) || request.response.is_some(),
+                ends_at_close: connection.dialogue.ends_at_close(),
+                acknowledged: request.acked.is_some() || request.response.is_some(),
+                answered_after: false,
+                refused_after: false,
+            }));
+        }
+    }
 
     fn half_close(&mut self, step: &Step, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(step.connection) else { return };

@@ -36,8 +36,8 @@ pub struct Request {
     pub all_acknowledged_before: bool,
     /// An earlier request of this connection was answered.
     pub answered_before: bool,
-    /// The server spoke first on this connection and nothing of the client came before (a greeting).
-    pub after_greeting: bool,
+    /// The client's first octets since a handshake that the capture shows.
+    pub first_words: bool,
     /// Application idle before it, back to the last real payload.
     pub idle: Option<Span>,
     /// Wire idle before it.
@@ -68,12 +68,22 @@ pub struct Request {
     pub rst_before: Option<Reset>,
     /// The client's own close after it.
     pub own_close: Option<(How, Mark)>,
+    /// The client's farewell (close_notify, QUIT …) within the same turn, and the octets of the turn before it.
+    pub own_farewell: Option<(Mark, u32)>,
     /// The client had closed before it.
     pub own_close_before: bool,
     /// Its first segment (or a later one of the turn) carries the client's FIN.
     pub leaving: bool,
-    /// An RST from another address carried the right number.
-    pub stray_reset: Option<Mark>,
+    /// The server's first segment well after its RST: whoever sent that, the server still had the connection.
+    pub goes_on: Option<Mark>,
+    /// An RST of the client with the number of the request's first octet: what it answers acknowledged nothing of the request.
+    pub unaccepted: Option<Mark>,
+    /// IPv4 identification of its first segment.
+    pub ip_id: Option<u16>,
+    /// It was sent inside a transaction, as far as the protocol tells.
+    pub in_transaction: Option<bool>,
+    /// HTTP/2: the last stream that the server would still answer, from its GOAWAY.
+    pub last_stream: Option<u32>,
     /// Number of this incarnation.
     pub incarnation: u32,
     /// Index in the retry watch, once the fate looks bad.
@@ -91,9 +101,14 @@ impl Request {
     /// Whether by its position it is a last word that asks for nothing.
     pub fn is_positional_farewell(&self) -> bool {
         let limit = if self.message.protocol == Protocol::Tls { FAREWELL_OCTETS - 1 } else { FAREWELL_OCTETS };
-        let Some((_, close)) = self.own_close else { return false };
+        let said_goodbye = self.own_farewell.filter(|(mark, _)| self.own_close.is_none_or(|(_, close)| mark.frame <= close.frame));
+        let (close, octets) = match (said_goodbye, self.own_close) {
+            (Some((mark, before)), _) => (mark, before),
+            (None, Some((_, close))) => (close, self.octets),
+            (None, None) => return false,
+        };
         !self.recognised
-            && self.octets <= limit
+            && octets <= limit
             && close.time.since(self.mark.time) <= FAREWELL_CLOSE
             && self.response.is_none()
             && self.other_payload.is_none()

@@ -7,7 +7,7 @@ use super::coverage::Coverage;
 use crate::frame::FrameId;
 use crate::segment::{LinkAddress, Segment};
 use crate::seq::SeqNumber;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// An unwrapped sequence number of one direction.
 pub type Position = i64;
@@ -81,8 +81,12 @@ pub struct PathBaseline {
     pub zero_ip_ids: u16,
     /// See `zero_ip_ids`.
     pub other_ip_ids: u16,
-    /// Link address of the frames' sender.
+    /// Link address of the frames' sender, and the interface where it was seen.
     pub link_source: Option<LinkAddress>,
+    /// See `link_source`.
+    pub interface: u32,
+    /// The link address of the sender changed at least once at that interface.
+    pub link_varies: bool,
 }
 
 impl PathBaseline {
@@ -90,7 +94,9 @@ impl PathBaseline {
         if self.ttl_count == 0 {
             self.ttl = segment.ttl;
             self.link_source = segment.vantage.link_source;
+            self.interface = segment.vantage.interface;
         }
+        self.link_varies |= segment.vantage.interface == self.interface && segment.vantage.link_source != self.link_source;
         if segment.ttl == self.ttl {
             self.ttl_count = self.ttl_count.saturating_add(1);
         } else {
@@ -129,6 +135,8 @@ pub struct HalfConnection {
     pub fin: Option<Fin>,
     /// New payload came beyond the FIN: it was not this side's own.
     pub fin_disowned: bool,
+    /// The shortest time in which this side acknowledged a payload, at one interface.
+    pub fastest_answer: Option<Span>,
     /// Octets seen.
     pub coverage: Coverage,
     /// The last frame.

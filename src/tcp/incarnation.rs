@@ -47,7 +47,9 @@ pub(super) fn is_of_older(connection: &Connection, side: Side, segment: &Segment
     if side == syn_side {
         let next = connection.half(syn_side).snd_nxt;
         let position = connection.position_of(syn_side, segment.seq);
-        return segment.flags.rst() && position.is_some() && position < next;
+        // Where only one direction was captured there is no SYN-ACK: a client that sent payload has got it.
+        let still_opening = connection.half(syn_side).data_end.is_none();
+        return segment.flags.rst() && still_opening && position.is_some() && position < next;
     }
     if segment.flags.rst() && !segment.flags.ack() {
         return true; // RFC 9293 section 3.10.7.3: in SYN-SENT an RST counts only if it acknowledges the SYN

@@ -2,7 +2,7 @@
 
 use super::half::{HalfConnection, Mark, Position};
 use crate::report::RstShape;
-use crate::segment::{Segment, TcpOptions};
+use crate::segment::{Segment, TcpOptions, Vantage};
 use crate::seq::SeqNumber;
 
 /// An RST as it was seen.
@@ -24,6 +24,8 @@ pub struct Reset {
     pub ttl: u8,
     /// IPv4 identification.
     pub ip_id: Option<u16>,
+    /// Where it was captured.
+    pub vantage: Vantage,
 }
 
 /// The shape of an RST. `answers_syn`: nothing but a SYN of the other side was seen so far.

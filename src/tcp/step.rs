@@ -5,6 +5,7 @@ use super::reset::Reset;
 use crate::app::Message;
 use crate::endpoint::Side;
 use crate::report::GapEnd;
+use crate::segment::Vantage;
 use crate::time::Span;
 
 /// New payload: octets beyond the highest sequence number seen from that side.
@@ -58,6 +59,8 @@ pub struct Step {
     pub side: Side,
     /// Where and when.
     pub mark: Mark,
+    /// Where it was captured.
+    pub vantage: Vantage,
     /// This segment began the connection.
     pub opened: bool,
     /// The connection that held this 4-tuple before; it is over.
@@ -111,6 +114,7 @@ impl Step {
             connection,
             side,
             mark,
+            vantage: Vantage { interface: 0, stack: 0, link_source: None, link_destination: None, outer: 0 },
             opened: false,
             replaced: None,
             duplicate: false,

@@ -103,6 +103,7 @@ impl Tracker {
         step.payload_length = segment.payload_length;
         step.has_fin = segment.flags.fin();
         step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
+        step.vantage = segment.vantage;
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {

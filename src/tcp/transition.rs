@@ -122,7 +122,8 @@ impl Transition<'_, '_> {
         let exists = self.connection.exists();
         let in_window = reset::is_valid(position, self.connection.half(side), self.connection.half(side.other()));
         let valid = shape == RstShape::Refused || (exists && in_window);
-        let reset = Reset { mark: self.mark, shape, seq: segment.seq, position, ack, valid, ttl: segment.ttl, ip_id: segment.ip_id };
+        let (mark, seq, ttl, ip_id, vantage) = (self.mark, segment.seq, segment.ttl, segment.ip_id, segment.vantage);
+        let reset = Reset { mark, shape, seq, position, ack, valid, ttl, ip_id, vantage };
         step.reset = Some(reset);
         step.ack = ack;
         self.connection.half_mut(side.other()).heard_from_peer();
@@ -282,7 +283,7 @@ impl Transition<'_, '_> {
         {
             self.disown_fin();
         }
-        let starts_turn = self.connection.turn != Some(side);
+        let starts_turn = self.connection.turn != Some(side) || self.was_answered_unseen(side);
         let outstanding_before = self.connection.response_outstanding();
         let skip = usize::try_from((start - position).max(0)).unwrap_or(0);
         let excerpt = Excerpt {
@@ -310,6 +311,13 @@ impl Transition<'_, '_> {
             message,
             fingerprint,
         })
+    }
+
+    /// Only this direction was captured, and it acknowledges more than at its last payload: the other side spoke in between.
+    fn was_answered_unseen(&self, side: Side) -> bool {
+        let (half, other) = (self.connection.half(side), self.connection.half(side.other()));
+        let ack = self.segment.flags.ack().then(|| other.known_position(self.segment.ack)).flatten();
+        other.counts.segments == 0 && half.acked_with_payload.zip(ack).is_some_and(|(before, now)| now > before)
     }
 
     /// Roles that were only guessed follow what the first octets say: a request line comes from the client.
@@ -389,6 +397,8 @@ impl Transition<'_, '_> {
             _ => None,
         };
         if let Some(sample) = sample {
+            let half = self.connection.half_mut(side);
+            half.fastest_answer = Some(half.fastest_answer.map_or(sample, |known| known.min(sample)));
             let smallest = self.connection.smallest_rtt.map_or(sample, |known| known.min(sample));
             self.connection.smallest_rtt = Some(smallest);
         }

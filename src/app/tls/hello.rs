@@ -37,6 +37,10 @@ pub(super) fn server_name(hello: &[u8]) -> Option<&[u8]> {
 /// The version that a ServerHello chose, as on the wire (0x0304 is TLS 1.3); `None` where the excerpt ends before it is certain.
 pub(super) fn chosen_version(hello: &[u8]) -> Option<u16> {
     let legacy = u16::try_from(be(hello, 4, 2)?).ok()?;
+    if legacy >> 8 == 0x7f {
+        // Drafts up to 21 put their number here, and have no session id.
+        return Some(legacy);
+    }
     let length = usize::try_from(be(hello, 1, 3)?).ok()?;
     let session_id = usize::try_from(be(hello, FIXED, 1)?).ok()?;
     // Session id, cipher suite (2), compression method (1), extensions' length (2).
