@@ -14,6 +14,7 @@ use crate::infer::Timers;
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Dot, Picture, Report};
+use crate::segment::Segment;
 use crate::tcp::Tracker;
 use crate::time::Timestamp;
 
@@ -25,6 +26,10 @@ const PROGRESS_EVERY: u64 = 1 << 14;
 struct Account {
     frames: u64,
     segments: u64,
+    /// Segments that share a frame with an earlier one.
+    further: u64,
+    /// Segments that were sFlow samples.
+    sampled: u64,
     skipped: BTreeMap<&'static str, u64>,
     malformed: BTreeMap<&'static str, u64>,
     first: Option<Timestamp>,
@@ -70,11 +75,10 @@ pub fn analyze(
         account.time(frame.time);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
-                account.segments += 1;
-                let step = tracker.push(&segment);
-                if let Some(connection) = tracker.connection(step.connection) {
-                    let replaced = step.replaced.and_then(|at| tracker.connection(at));
-                    observer.observe(&step, connection, replaced);
+                take(&segment, &mut account, &mut tracker, &mut observer);
+                while let Some(further) = decoder.more(&frame) {
+                    account.further += 1;
+                    take(&further, &mut account, &mut tracker, &mut observer);
                 }
             }
             Decoded::IcmpQuote(quote) => {
@@ -89,6 +93,7 @@ pub fn analyze(
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
     }
+    account.sampled = decoder.sampled();
     let end = account.last.unwrap_or_default();
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
@@ -130,6 +135,16 @@ pub fn analyze(
         names: summary.names.iter().cloned().collect(),
         left_out: crate::report::LeftOut::default(),
         complete,
+    }
+}
+
+/// Takes one segment through the tracker and the observer.
+fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
+    account.segments += 1;
+    let step = tracker.push(segment);
+    if let Some(connection) = tracker.connection(step.connection) {
+        let replaced = step.replaced.and_then(|at| tracker.connection(at));
+        observer.observe(&step, connection, replaced);
     }
 }
 

@@ -97,14 +97,14 @@ impl Tracker {
         };
         let mut step = Step::new(at, side, mark);
         step.payload_length = segment.payload_length;
-        step.has_fin = segment.flags.fin();
+        step.has_fin = segment.flags.fin() && !segment.discarded;
         step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {
             Transition { connection, segment, side, mark, thresholds: &self.thresholds }.run(&mut step);
             self.duplicates += u64::from(step.duplicate);
-            if segment.flags.syn() && !step.duplicate {
+            if segment.flags.syn() && !step.duplicate && !segment.discarded {
                 self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
             }
         }
@@ -112,7 +112,7 @@ impl Tracker {
     }
 
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {
-        let (client, basis) = match (segment.flags.syn(), segment.flags.ack()) {
+        let (client, basis) = match (segment.flags.syn() && !segment.discarded, segment.flags.ack()) {
             (true, false) => (side, RoleBasis::Syn),
             (true, true) => (side.other(), RoleBasis::SynAck),
             _ => (self.servers.guess_client(key.endpoint(Side::Low), key.endpoint(Side::High)), RoleBasis::Guess),
@@ -127,7 +127,7 @@ impl Tracker {
     /// Which incarnation of the 4-tuple a segment belongs to: the rule of Wireshark 4.4's `tcp.stream`, except that a reordered
     /// or duplicated SYN of the incarnation before stays with that one.
     fn incarnation(&self, current: usize, side: Side, segment: &Segment<'_>) -> Incarnation {
-        if !segment.flags.syn() || segment.flags.rst() {
+        if !segment.flags.syn() || segment.flags.rst() || segment.discarded {
             return Incarnation::Current;
         }
         let Some(connection) = self.table.get(current) else { return Incarnation::Current };
