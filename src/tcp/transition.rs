@@ -115,9 +115,10 @@ impl Transition<'_, '_> {
     fn reset(&mut self, step: &mut Step) {
         let (segment, side) = (self.segment, self.side);
         let seen = &self.connection.handshake;
-        let answers_syn = seen.syn.is_some_and(|(syn_side, _, isn)| {
-            syn_side != side && seen.syn_ack.is_none() && segment.flags.ack() && segment.ack.after(isn)
-        }) && self.connection.half(side).snd_nxt.is_none();
+        let answers_syn = seen
+            .syn
+            .is_some_and(|(syn_side, _, isn)| syn_side != side && seen.syn_ack.is_none() && segment.flags.ack() && segment.ack.after(isn))
+            && self.connection.half(side).snd_nxt.is_none();
         let shape = reset::shape(segment, answers_syn);
         let position = self.connection.position_of(side, segment.seq);
         let ack = if segment.flags.ack() { self.connection.position_of(side.other(), segment.ack) } else { None };
