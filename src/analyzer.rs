@@ -15,6 +15,7 @@ use crate::infer::{Timers, chain};
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Dot, Picture, Report};
+use crate::segment::Segment;
 use crate::tcp::Tracker;
 use crate::time::{Span, Timestamp};
 
@@ -32,6 +33,10 @@ const KEPT_PAUSES: usize = 1024;
 struct Account {
     frames: u64,
     segments: u64,
+    /// Segments that share a frame with an earlier one.
+    further: u64,
+    /// Segments that were sFlow samples.
+    sampled: u64,
     skipped: BTreeMap<&'static str, u64>,
     malformed: BTreeMap<&'static str, u64>,
     first: Option<Timestamp>,
@@ -85,11 +90,10 @@ pub fn analyze(
         account.time(frame.time);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
-                account.segments += 1;
-                let step = tracker.push(&segment);
-                if let Some(connection) = tracker.connection(step.connection) {
-                    let replaced = step.replaced.and_then(|at| tracker.connection(at));
-                    observer.observe(&step, connection, replaced);
+                take(&segment, &mut account, &mut tracker, &mut observer);
+                while let Some(further) = decoder.more(&frame) {
+                    account.further += 1;
+                    take(&further, &mut account, &mut tracker, &mut observer);
                 }
             }
             Decoded::IcmpQuote(quote) => {
@@ -104,6 +108,7 @@ pub fn analyze(
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
     }
+    account.sampled = decoder.sampled();
     // a capture goes on after its last frame: silence until its end is silence that was watched
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
@@ -149,6 +154,16 @@ pub fn analyze(
         names: summary.names.iter().cloned().collect(),
         left_out: crate::report::LeftOut::default(),
         complete,
+    }
+}
+
+/// Takes one segment through the tracker and the observer.
+fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
+    account.segments += 1;
+    let step = tracker.push(segment);
+    if let Some(connection) = tracker.connection(step.connection) {
+        let replaced = step.replaced.and_then(|at| tracker.connection(at));
+        observer.observe(&step, connection, replaced);
     }
 }
 

@@ -106,7 +106,8 @@ pub struct Input {
 /// The capture as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureFacts {
-    /// Frames in all; `tcp_segments` + skipped + malformed.
+    /// Frames in all: those with TCP segments (where one has several, `trust` says how many more segments than frames there are), skipped and
+    /// malformed.
     pub frames: u64,
     /// Frames that are TCP segments, duplicate observations included.
     pub tcp_segments: u64,
