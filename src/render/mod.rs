@@ -10,6 +10,7 @@ pub mod json;
 pub mod ndjson;
 pub mod select;
 pub mod text;
+pub mod wording;
 
 use std::io::{self, Write};
 
