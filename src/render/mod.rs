@@ -8,7 +8,9 @@ pub mod csv;
 pub mod format;
 pub mod json;
 pub mod ndjson;
+pub mod png;
 pub mod select;
+pub mod svg;
 pub mod text;
 pub mod wording;
 
@@ -54,4 +56,4 @@ pub struct Format {
 }
 
 /// The registry; the first is the default.
-pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT];
+pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, svg::FORMAT, png::FORMAT];
