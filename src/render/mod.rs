@@ -6,7 +6,9 @@
 
 pub mod csv;
 pub mod format;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod ndjson;
 pub mod png;
 pub mod select;
@@ -56,4 +58,4 @@ pub struct Format {
 }
 
 /// The registry; the first is the default.
-pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, svg::FORMAT, png::FORMAT];
+pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, html::FORMAT, markdown::FORMAT, svg::FORMAT, png::FORMAT];

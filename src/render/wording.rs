@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use chrono::FixedOffset;
 
-use super::format::{clock, count, counted, duration, escape};
+use super::format::{clock, count, counted, date, date_and_clock, duration, escape, octets, zone_name};
 use crate::endpoint::Role;
 use crate::report::{
     Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, Report, Retried, Retry, RstOrigin, RstShape, RstView, Severity, Timeout,
@@ -71,6 +71,47 @@ impl<'a> Words<'a> {
             ));
         }
         parts
+    }
+
+    /// `incident.pcap: pcap (gzip), 140 frames, 12.1 KiB, 2026-11-24 07:03:48.123 to 07:04:10.000 UTC (21.877 s)`.
+    pub fn input_line(&self, input: &Input) -> String {
+        let format = match (input.format, input.compression) {
+            ("" | "unknown", _) => "not read".to_owned(),
+            (format, None) => format.to_owned(),
+            (format, Some(compression)) => format!("{format} ({compression})"),
+        };
+        let mut parts = vec![format!("{}: {format}", escape(&input.name)), counted(input.frames, "frame", "frames"), octets(input.octets)];
+        if let (Some(first), Some(last)) = (input.first, input.last) {
+            parts.push(format!("{} ({})", self.period(first, last), duration(last.since(first))));
+        }
+        parts.join(", ")
+    }
+
+    /// `2026-11-24 07:03:48.123 to 07:04:10.000 UTC`.
+    pub fn period(&self, first: Timestamp, last: Timestamp) -> String {
+        let end = if date(first, self.zone) == date(last, self.zone) { clock(last, self.zone) } else { date_and_clock(last, self.zone) };
+        format!("{} to {end} {}", date_and_clock(first, self.zone), zone_name(self.zone))
+    }
+
+    /// What was read and how far it can be trusted, line by line.
+    pub fn capture_lines(&self, report: &Report) -> Vec<String> {
+        const INPUTS: usize = 20;
+        const PROBLEMS: usize = 3;
+        let mut lines = Vec::new();
+        for input in report.inputs.iter().take(INPUTS) {
+            lines.push(self.input_line(input));
+            if let Some(hash) = &input.sha256 {
+                lines.push(format!("SHA-256 of {}: {hash}", escape(base_name(&input.name))));
+            }
+            lines.extend(input.problems.iter().take(PROBLEMS).map(|problem| escape(problem).into_owned()));
+        }
+        if let Some(more) = report.inputs.len().checked_sub(INPUTS).filter(|more| *more > 0) {
+            lines.push(format!("… and {} more", counted(more as u64, "file", "files")));
+        }
+        lines.push(frames_line(report));
+        lines.extend(report.capture.trust.iter().map(|trust| escape(&trust.detail).into_owned()));
+        lines.extend(left_out_line(report));
+        lines
     }
 
     /// An address, and its name if it has one.
@@ -271,6 +312,63 @@ fn sparkline(points: &[(Timestamp, u64)]) -> String {
     let bar = |count: u64| BARS.get(usize::try_from(count.saturating_mul(8).div_ceil(most)).unwrap_or_default()).copied().unwrap_or('█');
     let line: String = points.iter().map(|(_, count)| bar(*count)).collect();
     format!("[{}]", line.replace(' ', "·"))
+/// `140 frames: 120 TCP segments in 24 connections; 19 skipped (ARP 10, UDP 9)`.
+pub fn frames_line(report: &Report) -> String {
+    let facts = &report.capture;
+    let mut parts = vec![format!(
+        "{}: {} in {}",
+        counted(facts.frames, "frame", "frames"),
+        counted(facts.tcp_segments, "TCP segment", "TCP segments"),
+        counted(facts.connections, "connection", "connections")
+    )];
+    if facts.duplicates > 0 {
+        parts.push(format!("{} seen more than once", count(facts.duplicates)));
+    }
+    parts.extend(reasons("skipped", &facts.skipped));
+    parts.extend(reasons("malformed", &facts.malformed));
+    parts.join("; ")
+}
+
+/// `12 skipped (ARP 10, UDP 2)`.
+fn reasons(what: &str, counts: &BTreeMap<String, u64>) -> Option<String> {
+    let total = counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
+    let listed: Vec<_> = counts.iter().map(|(reason, number)| format!("{} {}", escape(reason), count(*number))).collect();
+    (total > 0).then(|| format!("{} {what} ({})", count(total), listed.join(", ")))
+}
+
+/// What a selection leaves out, if it does.
+pub fn left_out_line(report: &Report) -> Option<String> {
+    let left_out = report.left_out;
+    (left_out.findings > 0 || left_out.connections > 0).then(|| {
+        format!(
+            "The selection leaves out {} and {}; the verdict, the timers and the cost are of the whole capture.",
+            counted(left_out.findings, "finding", "findings"),
+            counted(left_out.connections, "connection", "connections")
+        )
+    })
+}
+
+/// What it cost, one part per line; empty if it cost nothing.
+pub fn cost_parts(cost: &Cost) -> Vec<String> {
+    let mut parts = Vec::new();
+    if cost.requests_lost > 0 {
+        parts.push(format!(
+            "{} lost: {} sent again, {} surfaced to a caller",
+            counted(cost.requests_lost, "request", "requests"),
+            count(cost.retried),
+            count(cost.surfaced)
+        ));
+    }
+    if cost.dead_held > Span::ZERO {
+        parts.push(format!("connections held for {} after the other side had closed them", duration(cost.dead_held)));
+    }
+    if cost.handshakes_avoidable > 0 {
+        parts.push(format!("{} that keep-alive would have saved", counted(cost.handshakes_avoidable, "handshake", "handshakes")));
+    }
+    if cost.time_wait_peak > 0 {
+        parts.push(format!("up to {} in TIME_WAIT at one host at one time", counted(cost.time_wait_peak, "socket", "sockets")));
+    }
+    parts
 }
 
 /// `2 errors, 1 warning`; empty if there is nothing.

@@ -85,7 +85,7 @@ pub fn draw(lanes: &[Lane], words: &Words<'_>) -> Canvas {
     let mut canvas = Canvas::new(bottom + 26.0);
     let marks = linear_marks(last.since(first), 8);
     for (u, word) in &marks {
-        canvas.open_at("mark", *u, format_args!(""));
+        canvas.open_at("axis", *u, format_args!(""));
         canvas.raw(format_args!(r#"<line class="grid" y1="{TOP:.1}" y2="{:.1}"/>"#, bottom + 4.0));
         canvas.text("tick", 0.0, bottom + 18.0, Anchor::Middle, word);
         canvas.close();
@@ -110,7 +110,7 @@ impl Scale {
 
 fn draw_lane(canvas: &mut Canvas, lane: &Lane, y: f64, scale: &Scale, with_host: bool, words: &Words<'_>) {
     let middle = y + ROW / 2.0;
-    let name = if with_host { format!("#{} {}", lane.stream, lane.client) } else { format!("#{}  port {}", lane.stream, lane.client.port) };
+    let name = if with_host { format!("#{} {}", lane.stream, lane.client.ip) } else { format!("#{} :{}", lane.stream, lane.client.port) };
     canvas.raw(format_args!(r#"<g class="ev lane" role="img" tabindex="-1">"#));
     canvas.tip(&describe(lane, words));
     canvas.text("lanename", GUTTER - 12.0, middle + 4.0, Anchor::End, &fitted(&escape(&name), GUTTER - 14.0));

@@ -15,6 +15,10 @@ const TIMERS: usize = 6;
 const DOT_STEP: f64 = 7.0;
 /// Dots on top of each other before they cover one another.
 const STACK: usize = 12;
+/// The same for lost requests, whose crosses are larger.
+const LOST_STEP: f64 = 10.0;
+/// See `STACK`.
+const LOST_STACK: usize = 6;
 /// Rows of timer labels above the dots.
 const LABEL_ROWS: usize = 3;
 
@@ -31,25 +35,26 @@ pub fn draw(report: &Report, words: &Words<'_>) -> Canvas {
         }
     }
     let answered: Vec<&Dot> = picture.dots.iter().filter(|dot| dot.lost.is_none()).collect();
-    let top = 14.0 + 15.0 * LABEL_ROWS as f64;
+    let (labels, label_rows) = label_places(&timers, scale);
+    let top = 10.0 + 15.0 * label_rows as f64;
     let mut canvas = Canvas::default();
     let mut y = top;
     let mut rows = Canvas::default();
     let shown_answered = answered.len() as u64;
-    y = row(&mut rows, "answered", shown_answered.saturating_add(picture.dots_omitted), &answered, 92.0, y, scale, report, words);
+    y = row(&mut rows, "answered", shown_answered.saturating_add(picture.dots_omitted), &answered, (STACK, DOT_STEP), y, scale, report, words);
     for (kind, dots) in &lost {
-        y = row(&mut rows, short_name(*kind), dots.len() as u64, dots, 34.0, y, scale, report, words);
+        y = row(&mut rows, short_name(*kind), dots.len() as u64, dots, (LOST_STACK, LOST_STEP), y, scale, report, words);
     }
     if !picture.closes.is_empty() {
         y = closes(&mut rows, &picture.closes, y, scale);
     }
     for (u, word) in scale.marks() {
-        canvas.open_at("mark", u, format_args!(""));
+        canvas.open_at("axis", u, format_args!(""));
         canvas.raw(format_args!(r#"<line class="grid" y1="{top:.1}" y2="{:.1}"/>"#, y + 4.0));
         canvas.text("tick", 0.0, y + 18.0, Anchor::Middle, word);
         canvas.close();
     }
-    draw_timers(&mut canvas, &timers, scale, top, y);
+    draw_timers(&mut canvas, &timers, &labels, scale, top, y);
     canvas.body.push_str(&rows.body);
     canvas.text("tick", GUTTER - 14.0, y + 18.0, Anchor::End, "idle before");
     canvas.height = y + 26.0;
@@ -76,26 +81,33 @@ fn row(
     name: &str,
     total: u64,
     dots: &[&Dot],
-    height: f64,
+    (stack, step): (usize, f64),
     y: f64,
     scale: LogScale,
     report: &Report,
     words: &Words<'_>,
 ) -> f64 {
-    let floor = y + height - 10.0;
+    let mut stacks: BTreeMap<i64, usize> = BTreeMap::new();
+    let placed: Vec<(&Dot, f64, usize)> = dots
+        .iter()
+        .map(|dot| {
+            let u = scale.place(dot.idle);
+            #[allow(clippy::cast_possible_truncation)] // a place on the page
+            let column = (x_of(u) / step).round() as i64;
+            let level = stacks.entry(column).or_default();
+            let own = (*level).min(stack);
+            *level += 1;
+            (*dot, u, own)
+        })
+        .collect();
+    let highest = placed.iter().map(|(.., level)| *level).max().unwrap_or_default();
+    let height = (24.0 + highest as f64 * (step - 0.6)).max(36.0);
+    let floor = y + height - 11.0;
     canvas.text("rowname", GUTTER - 14.0, floor - 6.0, Anchor::End, name);
     canvas.text("rowcount", GUTTER - 14.0, floor + 7.0, Anchor::End, &counted(total, "request", "requests"));
     canvas.across("row", y + height);
-    let levels = if height > 50.0 { STACK } else { 3 };
-    let mut stacks: BTreeMap<i64, usize> = BTreeMap::new();
-    for dot in dots {
-        let u = scale.place(dot.idle);
-        #[allow(clippy::cast_possible_truncation)] // a place on the page
-        let column = (x_of(u) / DOT_STEP).round() as i64;
-        let level = stacks.entry(column).or_default();
-        let dot_y = floor - (*level).min(levels) as f64 * 6.4;
-        *level += 1;
-        draw_dot(canvas, dot, u, dot_y, report, words);
+    for (dot, u, level) in placed {
+        draw_dot(canvas, dot, u, floor - level as f64 * (step - 0.6), report, words);
     }
     y + height
 }
@@ -180,21 +192,30 @@ fn timers(report: &Report, words: &Words<'_>) -> Vec<TimerLine> {
     lines
 }
 
-/// Lines through the rows, each with a label in the first row above that has room.
-fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], scale: LogScale, top: f64, bottom: f64) {
+/// For each timer the row of its label (the first that has room) and whether it stands to the left of its line; and how many rows.
+fn label_places(timers: &[TimerLine], scale: LogScale) -> (Vec<(usize, bool)>, usize) {
     let mut ends = [0.0_f64; LABEL_ROWS];
+    let mut used = 0;
+    let mut places = Vec::new();
     for timer in timers {
-        let (u, to) = (scale.place(timer.from), scale.place(timer.to));
-        let width = text_width(&timer.label);
-        let x = x_of(u);
-        // To the right of its line where there is room, else to the left.
+        let (x, width) = (x_of(scale.place(timer.from)), text_width(&timer.label));
         let left = x + width + 8.0 > WIDTH;
         let begins = if left { x - width - 6.0 } else { x };
         let row = ends.iter().position(|end| *end <= begins).unwrap_or(LABEL_ROWS - 1);
         if let Some(end) = ends.get_mut(row) {
             *end = begins + width + 12.0;
         }
-        let y = 12.0 + 15.0 * row as f64;
+        used = used.max(row + 1);
+        places.push((row, left));
+    }
+    (places, used)
+}
+
+/// Lines through the rows, each with its label above.
+fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], labels: &[(usize, bool)], scale: LogScale, top: f64, bottom: f64) {
+    for (timer, (row, left)) in timers.iter().zip(labels) {
+        let (u, to) = (scale.place(timer.from), scale.place(timer.to));
+        let y = 12.0 + 15.0 * *row as f64;
         if to > u {
             canvas.band("timer-band", (u, to), (top, bottom - top), format_args!(""));
         }
@@ -206,7 +227,7 @@ fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], scale: LogScale, top: 
         canvas.open_at(class, u, format_args!(""));
         canvas.tip(&[timer.label.clone(), timer.tip.clone()]);
         canvas.raw(format_args!(r#"<line y1="{:.1}" y2="{bottom:.1}"/>"#, y - 8.0));
-        let (dx, anchor) = if left { (-6.0, Anchor::End) } else { (6.0, Anchor::Start) };
+        let (dx, anchor) = if *left { (-6.0, Anchor::End) } else { (6.0, Anchor::Start) };
         canvas.text("timername", dx, y, anchor, &timer.label);
         canvas.close();
     }

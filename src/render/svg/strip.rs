@@ -19,6 +19,10 @@ const TICKS: f64 = 176.0;
 const FIRST_DRAWN: usize = 60;
 /// … and from the end of a long connection.
 const LAST_DRAWN: usize = 140;
+/// Where the first row of labels above the client's line stands; a second is 15 px higher.
+pub const FIRST_ABOVE: f64 = CLIENT - 13.0;
+/// Where the first row of labels below the server's line stands; a second is 15 px lower.
+pub const FIRST_BELOW: f64 = SERVER + 21.0;
 /// Room for the label of an event.
 const LABEL_ROOM: f64 = 168.0;
 /// Entries of the list below the drawing.
@@ -271,7 +275,7 @@ fn draw_event(canvas: &mut Canvas, entry: &TimelineEntry, place: &Place, label: 
     canvas.raw(format_args!(r#"<rect class="hit" x="-9" y="{:.1}" width="18" height="{:.1}"/>"#, CLIENT - 10.0, SERVER - CLIENT + 20.0));
     if !label.text.is_empty() {
         let row = label.row.unwrap_or_default() as f64;
-        let y = if below { SERVER + 21.0 + 15.0 * row } else { CLIENT - 13.0 - 15.0 * row };
+        let y = if below { FIRST_BELOW + 15.0 * row } else { FIRST_ABOVE - 15.0 * row };
         let hidden = if label.row.is_some() { "" } else { " hid" };
         canvas.text(&format!("lb{hidden}"), label.shift, y, Anchor::Middle, &label.text);
     }

@@ -8,7 +8,7 @@ use super::page::{Ink, Page};
 use super::timeline::{self, Repetitions};
 use crate::render::format::{count, counted};
 use crate::render::wording::counts_by_severity;
-use crate::report::{Finding, Group, Report, Severity};
+use crate::report::{Finding, Group, Report};
 
 /// Groups that are shown.
 const GROUPS_SHOWN: usize = 12;

@@ -4,10 +4,9 @@ use std::io;
 
 use super::page::{Ink, Page};
 use super::table::{Column, Table};
-use crate::render::format::{count, counted, duration};
+use crate::render::format::count;
 use crate::render::wording::{timer_name, timer_value};
 use crate::report::{Report, Timeout, TimerState};
-use crate::time::Span;
 
 /// Timers that are shown.
 const TIMERS_SHOWN: usize = 30;
