@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use super::format::{clock, count, counted, date_and_clock, duration, markdown, markdown_code, zone_name};
 use super::svg::picture;
 use super::text::timeline_block;
-use super::wording::{Words, base_name, cost_parts, counts_by_severity, timer_name, timer_value};
+use super::wording::{Words, base_name, counts_by_severity, timer_name, timer_value};
 use super::{Format, Style};
 use crate::report::{Finding, Group, Outcome, Report, Retried, Timeline};
 use crate::time::Span;
@@ -125,7 +125,7 @@ fn head(report: &Report, words: &Words<'_>) -> String {
     if !report.complete {
         text.push_str("Not all of the input was read: this is about the part that was.\n\n");
     }
-    for part in cost_parts(&report.cost) {
+    for part in words.cost_parts(&report.cost) {
         text.push_str(&format!("- {}\n", markdown(&part)));
     }
     text.push_str(&format!("- {}\n", markdown(&picture::in_words(report))));
@@ -207,7 +207,7 @@ fn block(text: &str) -> String {
 
 fn folded(summary: &str, text: &str) -> String {
     // The empty line lets the Markdown inside be read as such.
-    format!("<details><summary>{summary}</summary>\n\n{text}\n</details>\n\n")
+    format!("<details><summary>{summary}</summary>\n\n{}\n\n</details>\n\n", text.trim_end())
 }
 
 /// `F1 stale-reuse`: fixed words only, for a summary element.
@@ -262,7 +262,10 @@ fn timers(report: &Report, words: &Words<'_>) -> String {
         text.push_str(&format!("- {}\n", markdown(&hop.says)));
     }
     if !report.timeouts.is_empty() {
-        text.push_str("\n| Server | Client | Timer | Value | State | Samples | Hints |\n|---|---|---|---|---|---:|---|\n");
+        if !report.chain.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("| Server | Client | Timer | Value | State | Samples | Hints |\n|---|---|---|---|---|---:|---|\n");
     }
     for timeout in report.timeouts.iter().take(TIMERS) {
         let host = timeout.host.as_deref().map_or_else(String::new, |host| format!(" {}", markdown_code(host)));

@@ -312,6 +312,8 @@ fn sparkline(points: &[(Timestamp, u64)]) -> String {
     let bar = |count: u64| BARS.get(usize::try_from(count.saturating_mul(8).div_ceil(most)).unwrap_or_default()).copied().unwrap_or('█');
     let line: String = points.iter().map(|(_, count)| bar(*count)).collect();
     format!("[{}]", line.replace(' ', "·"))
+}
+
 /// `140 frames: 120 TCP segments in 24 connections; 19 skipped (ARP 10, UDP 9)`.
 pub fn frames_line(report: &Report) -> String {
     let facts = &report.capture;
@@ -381,6 +383,15 @@ pub fn counts_by_severity(findings: &[Finding]) -> String {
     ];
     let parts: Vec<_> = parts.iter().filter(|(number, ..)| *number > 0).map(|(number, one, many)| counted(*number, one, many)).collect();
     parts.join(", ")
+}
+
+/// Whether two pieces of advice differ in nothing but their numbers.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| {
+        text.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit())).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, other) = (words(one), words(other));
+    !one.is_empty() && one == other
 }
 
 /// The last part of a path.

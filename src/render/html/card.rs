@@ -6,7 +6,7 @@ use crate::render::format::{clock, escape, xml};
 use crate::render::svg::canvas::{Canvas, GUTTER, RIGHT, WIDTH};
 use crate::render::svg::strip;
 use crate::render::text::timeline_block;
-use crate::render::wording::Words;
+use crate::render::wording::{Words, says_the_same};
 use crate::render::{Style, markdown};
 use crate::report::{Finding, Report, Severity, Timeline};
 
@@ -91,7 +91,7 @@ impl Card {
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| Fact { name, value }).collect(),
             strip: None,
             see: None,
-            advice: finding.advice.iter().filter(|line| !known.contains(line)).map(|line| escape(line).into_owned()).collect(),
+            advice: finding.advice.iter().filter(|line| !known.iter().any(|known| says_the_same(known, line))).map(|line| escape(line).into_owned()).collect(),
             evidence: finding.evidence.iter().take(EVIDENCE).map(row).collect(),
             evidence_omitted: finding.evidence.len().saturating_sub(EVIDENCE),
             filter: escape(&finding.wireshark_filter).into_owned(),

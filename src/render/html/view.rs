@@ -11,7 +11,7 @@ use crate::render::Style;
 use crate::render::format::{count, counted, duration, escape, zone_name};
 use crate::render::svg::lanes::{self, Lane};
 use crate::render::svg::{canvas, picture};
-use crate::render::wording::{Words, base_name, cost_parts, counts_by_severity, left_out_line, timer_name, timer_value};
+use crate::render::wording::{Words, base_name, counts_by_severity, left_out_line, timer_name, timer_value};
 use crate::report::{ConnectionRow, Group, Hop, Report, Timeline};
 use crate::time::Span;
 
@@ -187,7 +187,7 @@ impl Page {
             rows_embedded: carried.len(),
             data: rows::data(&carried, &words)?,
             capture: words.capture_lines(report),
-            cost: cost_parts(&report.cost),
+            cost: words.cost_parts(&report.cost),
             zone: zone_name(style.zone),
         })
     }

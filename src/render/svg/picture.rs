@@ -104,12 +104,18 @@ fn row(
     let height = (24.0 + highest as f64 * (step - 0.6)).max(36.0);
     let floor = y + height - 11.0;
     canvas.text("rowname", GUTTER - 14.0, floor - 6.0, Anchor::End, name);
-    canvas.text("rowcount", GUTTER - 14.0, floor + 7.0, Anchor::End, &counted(total, "request", "requests"));
+    canvas.text("rowcount", GUTTER - 14.0, floor + 7.0, Anchor::End, &noun(total, "request", "requests"));
     canvas.across("row", y + height);
     for (dot, u, level) in placed {
         draw_dot(canvas, dot, u, floor - level as f64 * (step - 0.6), report, words);
     }
     y + height
+}
+
+/// A count with its noun where the room at the left edge takes both.
+fn noun(number: u64, one: &str, many: &str) -> String {
+    let both = counted(number, one, many);
+    if text_width(&both) > GUTTER - 8.0 { count(number) } else { both }
 }
 
 fn draw_dot(canvas: &mut Canvas, dot: &Dot, u: f64, y: f64, report: &Report, words: &Words<'_>) {
@@ -138,7 +144,7 @@ fn closes(canvas: &mut Canvas, closes: &[(Span, u64)], y: f64, scale: LogScale) 
     let total = closes.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let floor = y + HEIGHT - 2.0;
     canvas.text("rowname", GUTTER - 14.0, floor - 14.0, Anchor::End, "server closed");
-    canvas.text("rowcount", GUTTER - 14.0, floor - 1.0, Anchor::End, &counted(total, "connection", "connections"));
+    canvas.text("rowcount", GUTTER - 14.0, floor - 1.0, Anchor::End, &noun(total, "connection", "connections"));
     for (low, number) in closes {
         let height = ((*number as f64).ln_1p() / (most as f64).ln_1p() * (HEIGHT - 14.0)).max(2.0);
         // A bucket is a tenth of a decade wide.
@@ -233,7 +239,7 @@ fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], labels: &[(usize, bool
     }
 }
 
-/// The picture in words, for those who do not see it and for formats that do not draw it.
+/// The picture in words (a pause is 1 ms or more, the shortest that is sampled), for those who do not see it and for formats that do not draw it.
 pub fn in_words(report: &Report) -> String {
     let picture = &report.picture;
     let lost = picture.dots.iter().filter(|dot| dot.lost.is_some());
@@ -241,13 +247,16 @@ pub fn in_words(report: &Report) -> String {
     let longest = answered.clone().map(|dot| dot.idle).max();
     let shortest = lost.clone().map(|dot| dot.idle).min();
     let all = (answered.count() as u64).saturating_add(picture.dots_omitted);
-    let mut text = format!("{} answered", counted(all, "request was", "requests were"));
+    let requests = counted(all, "request after a pause was", "requests after a pause were");
+    let mut text = if all == 0 { "No request after a pause was answered".to_owned() } else { format!("{requests} answered") };
     if let Some(longest) = longest {
-        text.push_str(&format!(", the latest of them after {} idle", duration(longest)));
+        let which = if all == 1 { "" } else { "the latest of them " };
+        text.push_str(&format!(", {which}after {} idle", duration(longest)));
     }
     let lost = lost.count() as u64;
     match shortest {
-        Some(shortest) => text.push_str(&format!("; {} lost, the earliest after {} idle.", count(lost), duration(shortest))),
+        Some(shortest) if lost == 1 => text.push_str(&format!("; 1 was lost, after {} idle.", duration(shortest))),
+        Some(shortest) => text.push_str(&format!("; {} were lost, the earliest after {} idle.", count(lost), duration(shortest))),
         None => text.push_str("; none was lost."),
     }
     text

@@ -5,6 +5,7 @@ use std::io;
 use super::page::{Ink, Page, wrap};
 use crate::endpoint::Direction;
 use crate::render::format::{counted, duration};
+use crate::render::wording::says_the_same;
 use crate::report::Finding;
 use crate::time::Span;
 
@@ -63,15 +64,6 @@ fn write_head(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
     let what = format!("F{}  {}  {}, {}", finding.number, finding.severity.as_str(), finding.kind.as_str(), finding.confidence.as_str());
     page.ends("  ", (&what, Ink::of(finding.severity)), (&page.words.place(finding), Ink::Dim))?;
     page.wrapped("      ", "      ", &page.safe(&finding.headline), Ink::Bold)
-}
-
-/// Whether two pieces of advice differ in nothing but their numbers.
-fn says_the_same(one: &str, other: &str) -> bool {
-    let words = |text: &str| {
-        text.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit())).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let (one, other) = (words(one), words(other));
-    !one.is_empty() && one == other
 }
 
 /// A fact beside its label; nothing if there is no fact.
