@@ -101,7 +101,7 @@ impl<'a> Words<'a> {
         for input in report.inputs.iter().take(INPUTS) {
             lines.push(self.input_line(input));
             if let Some(hash) = &input.sha256 {
-                lines.push(format!("SHA-256 of {}: {hash}", escape(base_name(&input.name))));
+                lines.push(format!("SHA-256 of {}: {}", escape(base_name(&input.name)), escape(hash)));
             }
             lines.extend(input.problems.iter().take(PROBLEMS).map(|problem| escape(problem).into_owned()));
         }
