@@ -119,7 +119,10 @@ fn tags(markup: &str) -> Vec<&str> {
 fn assert_inert(what: &str, markup: &str) {
     for tag in tags(markup) {
         let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
-        assert!(!matches!(name, "img" | "iframe" | "object" | "embed" | "link" | "base" | "b" | "foreignObject" | "image"), "{what}: <{tag}>");
+        assert!(
+            !matches!(name, "img" | "iframe" | "object" | "embed" | "link" | "base" | "b" | "foreignObject" | "image"),
+            "{what}: <{tag}>"
+        );
         for attribute in tag.split('"').step_by(2) {
             let attribute = attribute.trim_start();
             assert!(!attribute.starts_with("on") && !attribute.contains(" on"), "{what}: <{tag}>");
@@ -193,7 +196,10 @@ fn markdown_with_hostile_strings_is_inert() {
                 Event::Start(Tag::Link { .. } | Tag::Image { .. }) => panic!("a link: {}", &text[range]),
                 Event::Html(html) | Event::InlineHtml(html) => {
                     let shown = html.trim();
-                    assert!(shown == "</details>" || shown.starts_with("<details><summary>F") || shown.starts_with("<details><summary>The"), "{shown}");
+                    assert!(
+                        shown == "</details>" || shown.starts_with("<details><summary>F") || shown.starts_with("<details><summary>The"),
+                        "{shown}"
+                    );
                     assert_eq!(shown.matches('<').count(), if shown == "</details>" { 1 } else { 3 }, "{shown}");
                 }
                 Event::Start(Tag::Table(alignment)) => columns.push(alignment.len()),
@@ -316,7 +322,10 @@ fn html_page_of_a_lab_capture() {
         rest = after.split_once(end).unwrap().1;
     }
     shown.push_str(rest);
-    let shown: Vec<&str> = shown.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("<svg class=\"plot") && !line.contains("Content-Security-Policy")).collect();
+    let shown: Vec<&str> = shown
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with("<svg class=\"plot") && !line.contains("Content-Security-Policy"))
+        .collect();
     insta::assert_snapshot!(shown.join("\n"));
 }
 

@@ -5,9 +5,10 @@
 //! 32,767 characters of a Jira comment (GitHub takes 65,536): what does not fit is left out, and said. Prose goes through
 //! [`markdown`], quoted words through [`markdown_code`].
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::format::{clock, count, counted, date_and_clock, duration, markdown, markdown_code, zone_name};
+use super::format::{clock, count, counted, date_and_clock, duration, escape, markdown, markdown_code, zone_name};
 use super::svg::picture;
 use super::text::timeline_block;
 use super::wording::{Words, base_name, counts_by_severity, timer_name, timer_value};
@@ -45,7 +46,10 @@ pub fn report(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result
         page.push(&short_group(group, report, style, &words)?);
     }
     if let Some(more) = report.groups.len().checked_sub(GROUPS).filter(|more| *more > 0) {
-        page.push(&format!("… and {}; the JSON report has them all.\n\n", counted(more as u64, "more pair of hosts", "more pairs of hosts")));
+        page.push(&format!(
+            "… and {}; the JSON report has them all.\n\n",
+            counted(more as u64, "more pair of hosts", "more pairs of hosts")
+        ));
     }
     page.push(&timers(report, &words));
     for finding in report.groups.iter().take(GROUPS).flat_map(|group| group.findings.iter().take(DETAILED)) {
@@ -78,7 +82,7 @@ pub fn finding_summary(finding: &Finding, words: &Words<'_>) -> String {
     let mut text = format!("**{}: {}**\n\n", finding_title(finding), markdown(&finding.headline));
     text.push_str(&details(finding, words));
     for advice in &finding.advice {
-        text.push_str(&format!("\nWhat to change: {}\n", markdown(advice)));
+        let _ = writeln!(text, "\nWhat to change: {}", markdown(advice));
     }
     text
 }
@@ -105,7 +109,7 @@ impl Paper {
     fn end(mut self, out: &mut dyn Write) -> io::Result<()> {
         if self.left_out > 0 {
             let sections = counted(self.left_out, "section is", "sections are");
-            self.text.push_str(&format!("{sections} left out to stay within the size of a comment; the HTML report has everything.\n"));
+            let _ = writeln!(self.text, "{sections} left out to stay within the size of a comment; the HTML report has everything.");
         }
         out.write_all(self.text.trim_end().as_bytes())?;
         out.write_all(b"\n")
@@ -119,23 +123,24 @@ fn head(report: &Report, words: &Words<'_>) -> String {
     let mut text = format!("## afterfin: {}{more}\n\n", if names.is_empty() { "no input".to_owned() } else { names.join(", ") });
     for (place, sentence) in report.verdict.iter().enumerate() {
         let sentence = markdown(sentence);
-        text.push_str(&if place == 0 { format!("**{sentence}**\n") } else { format!("{sentence}\n") });
+        let strong = if place == 0 { "**" } else { "" };
+        let _ = writeln!(text, "{strong}{sentence}{strong}");
     }
     text.push('\n');
     if !report.complete {
         text.push_str("Not all of the input was read: this is about the part that was.\n\n");
     }
     for part in words.cost_parts(&report.cost) {
-        text.push_str(&format!("- {}\n", markdown(&part)));
+        let _ = writeln!(text, "- {}", markdown(&part));
     }
-    text.push_str(&format!("- {}\n", markdown(&picture::in_words(report))));
+    let _ = writeln!(text, "- {}", markdown(&picture::in_words(report)));
     let counts = counts_by_severity(&report.findings);
     if !counts.is_empty() {
-        text.push_str(&format!("- Findings: {counts}\n"));
+        let _ = writeln!(text, "- Findings: {counts}");
     }
     if let (Some(first), Some(last)) = (report.capture.first, report.capture.last) {
         let period = format!("{} {}", date_and_clock(first, words.zone), zone_name(words.zone));
-        text.push_str(&format!("- Captured from {period} for {}\n", duration(last.since(first))));
+        let _ = writeln!(text, "- Captured from {period} for {}", duration(last.since(first)));
     }
     text.push('\n');
     text
@@ -147,7 +152,7 @@ fn short_group(group: &Group, report: &Report, style: &Style, words: &Words<'_>)
     if !group.advice.is_empty() {
         text.push_str("What to change:\n\n");
         for advice in &group.advice {
-            text.push_str(&format!("- {}\n", markdown(advice)));
+            let _ = writeln!(text, "- {}", markdown(advice));
         }
         text.push('\n');
     }
@@ -161,7 +166,7 @@ fn short_group(group: &Group, report: &Report, style: &Style, words: &Words<'_>)
     }
     text.push('\n');
     if let Some(more) = findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
-        text.push_str(&format!("… and {} more.\n\n", count(more as u64)));
+        let _ = writeln!(text, "… and {} more.\n", count(more as u64));
     }
     Ok(text)
 }
@@ -178,7 +183,15 @@ fn table_row(finding: &Finding, words: &Words<'_>) -> String {
         Retried::Unknown => "unknown",
     });
     let what = format!("{} ({}, {})", finding.kind.as_str(), finding.severity.as_str(), finding.confidence.as_str());
-    let cells = [format!("F{}", finding.number), what, markdown(&when), span(finding.idle), span(finding.since_close), outcome.into(), retried.into()];
+    let cells = [
+        format!("F{}", finding.number),
+        what,
+        markdown(&when),
+        span(finding.idle),
+        span(finding.since_close),
+        outcome.into(),
+        retried.into(),
+    ];
     format!("| {} |\n", cells.join(" | "))
 }
 
@@ -233,10 +246,10 @@ fn details(finding: &Finding, words: &Words<'_>) -> String {
         ("Why this sure", finding.reasons.join("; ")),
     ];
     if !finding.request.is_empty() {
-        text.push_str(&format!("- Request: {}\n", markdown_code(&finding.request)));
+        let _ = writeln!(text, "- Request: {}", markdown_code(&finding.request));
     }
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        text.push_str(&format!("- {name}: {}\n", markdown(value)));
+        let _ = writeln!(text, "- {name}: {}", markdown(value));
     }
     if !finding.evidence.is_empty() {
         text.push_str("\n| Frame | Time | From | What it shows |\n|---:|---|---|---|\n");
@@ -244,11 +257,11 @@ fn details(finding: &Finding, words: &Words<'_>) -> String {
             let frame = markdown(&words.frame(evidence.frame, finding.frame));
             let sender = evidence.direction.sender().as_str();
             let time = clock(evidence.time, words.zone);
-            text.push_str(&format!("| {frame} | {time} | {sender} | {} |\n", markdown(&evidence.says)));
+            let _ = writeln!(text, "| {frame} | {time} | {sender} | {} |", markdown(&evidence.says));
         }
     }
     if !finding.wireshark_filter.is_empty() {
-        text.push_str(&format!("\nIn Wireshark:\n\n{}", block(&super::format::escape(&finding.wireshark_filter))));
+        let _ = write!(text, "\nIn Wireshark:\n\n{}", block(&escape(&finding.wireshark_filter)));
     }
     text
 }
@@ -259,7 +272,7 @@ fn timers(report: &Report, words: &Words<'_>) -> String {
     }
     let mut text = "### Timers\n\n".to_owned();
     for hop in report.chain.iter().filter(|hop| !hop.says.is_empty()).take(TIMERS) {
-        text.push_str(&format!("- {}\n", markdown(&hop.says)));
+        let _ = writeln!(text, "- {}", markdown(&hop.says));
     }
     if !report.timeouts.is_empty() {
         if !report.chain.is_empty() {
@@ -269,8 +282,9 @@ fn timers(report: &Report, words: &Words<'_>) -> String {
     }
     for timeout in report.timeouts.iter().take(TIMERS) {
         let host = timeout.host.as_deref().map_or_else(String::new, |host| format!(" {}", markdown_code(host)));
-        text.push_str(&format!(
-            "| {}{host} | {} | {} | {} | {} | {} | {} |\n",
+        let _ = writeln!(
+            text,
+            "| {}{host} | {} | {} | {} | {} | {} | {} |",
             markdown(&words.endpoint(timeout.server)),
             timeout.client.map_or_else(|| "any".to_owned(), |ip| markdown(&words.host(ip))),
             timer_name(timeout),
@@ -278,15 +292,16 @@ fn timers(report: &Report, words: &Words<'_>) -> String {
             timeout.state.as_str(),
             count(timeout.samples),
             markdown(&timeout.known.join("; "))
-        ));
+        );
     }
     if let Some(more) = report.timeouts.len().checked_sub(TIMERS).filter(|more| *more > 0) {
-        text.push_str(&format!("\n… and {} more.\n", count(more as u64)));
+        let _ = writeln!(text, "\n… and {} more.", count(more as u64));
     }
     text.push('\n');
     text
 }
 
 fn capture(report: &Report, words: &Words<'_>) -> String {
-    words.capture_lines(report).iter().map(|line| format!("- {}\n", markdown(line))).collect()
+    let lines: Vec<String> = words.capture_lines(report).iter().map(|line| format!("- {}", markdown(line))).collect();
+    lines.join("\n")
 }

@@ -58,4 +58,5 @@ pub struct Format {
 }
 
 /// The registry; the first is the default.
-pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, html::FORMAT, markdown::FORMAT, svg::FORMAT, png::FORMAT];
+pub const FORMATS: &[Format] =
+    &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, html::FORMAT, markdown::FORMAT, svg::FORMAT, png::FORMAT];

@@ -12,8 +12,7 @@ use super::{Format, Renderer, Style, svg};
 use crate::report::Report;
 
 /// This format's row in the registry.
-pub const FORMAT: Format =
-    Format { name: "png", extensions: &["png"], report: Some(report), connections: None, timeline: Some(timelines) };
+pub const FORMAT: Format = Format { name: "png", extensions: &["png"], report: Some(report), connections: None, timeline: Some(timelines) };
 
 const FONTS: [&[u8]; 2] = [include_bytes!("png/fonts/Roboto-Regular.ttf"), include_bytes!("png/fonts/Roboto-Bold.ttf")];
 /// Pixels per CSS pixel.

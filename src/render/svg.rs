@@ -10,6 +10,7 @@ pub mod lanes;
 pub mod picture;
 pub mod strip;
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::format::{date_and_clock, xml, zone_name};
@@ -20,8 +21,7 @@ use canvas::{Canvas, WIDTH, text_width};
 use lanes::Lane;
 
 /// This format's row in the registry.
-pub const FORMAT: Format =
-    Format { name: "svg", extensions: &["svg"], report: Some(report), connections: None, timeline: Some(timelines) };
+pub const FORMAT: Format = Format { name: "svg", extensions: &["svg"], report: Some(report), connections: None, timeline: Some(timelines) };
 
 /// The colours of a drawing that stands alone; plain enough for every renderer of SVG.
 const STYLE: &str = include_str!("svg/standalone.css");
@@ -42,19 +42,14 @@ pub fn report(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result
 pub fn timelines(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let words = Words::of(report, style.zone);
     if let [timeline] = report.timelines.as_slice() {
-        let title = format!(
-            "Connection #{}: {} → {}",
-            timeline.stream,
-            words.endpoint(timeline.client),
-            words.endpoint(timeline.server)
-        );
+        let title = format!("Connection #{}: {} → {}", timeline.stream, words.endpoint(timeline.client), words.endpoint(timeline.server));
         return standalone(out, &title, &opened(timeline, &words), &strip::draw_with_list(timeline, &words));
     }
     let lanes: Vec<Lane> = report.timelines.iter().take(LANES).map(|timeline| Lane::of_timeline(timeline, report)).collect();
     let left_out = report.timelines.len().saturating_sub(lanes.len());
     let mut note = "Time runs from left to right, to scale.".to_owned();
     if left_out > 0 {
-        note.push_str(&format!(" {left_out} more are not drawn."));
+        let _ = write!(note, " {left_out} more are not drawn.");
     }
     standalone(out, &format!("{} connections side by side", report.timelines.len()), &note, &lanes::draw(&lanes, &words))
 }

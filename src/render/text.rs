@@ -48,7 +48,7 @@ pub fn connections(report: &Report, style: &Style, out: &mut dyn Write) -> io::R
 /// One timeline alone, as a block of text for a page of another format; harmless, but not escaped for that format.
 pub fn timeline_block(report: &Report, timeline: &Timeline, style: &Style) -> io::Result<String> {
     let mut out = Vec::new();
-    timeline::write(&mut Page::new(&mut out, style, report), timeline, "", timeline::Repetitions::Counted)?;
+    timeline::write(&mut Page::new(&mut out, style, report), timeline, "", Repetitions::Counted)?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 

@@ -11,8 +11,8 @@ use chrono::FixedOffset;
 use super::format::{clock, count, counted, date, date_and_clock, duration, escape, octets, zone_name};
 use crate::endpoint::Role;
 use crate::report::{
-    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, Report, Retried, Retry, RstOrigin, RstShape, RstView, Severity, Timeout,
-    TimerKind, TimerSide,
+    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, Report, Retried, Retry, RstOrigin, RstShape, RstView, Severity,
+    Timeout, TimerKind, TimerSide,
 };
 use crate::time::{Span, Timestamp};
 

@@ -176,7 +176,7 @@ for (const name of pages) {
       const first = await cell(0).innerText();
       await page.getByRole("button", { name: "Longest idle" }).click();
       await page.getByRole("button", { name: "Longest idle" }).click();
-      assert.equal(await page.locator("th[aria-sort=descending]").innerText(), "Longest idle ↓".replace(" ↓", ""));
+      assert.equal(await page.locator("th[aria-sort=descending]").innerText(), "Longest idle");
       await page.getByRole("button", { name: "#", exact: true }).click();
       assert.equal(await cell(0).innerText(), first);
       await page.locator("#q").fill(first);
@@ -217,7 +217,7 @@ test("a hundred thousand rows sort and filter at once", async () => {
       return performance.now() - began;
     };
     const heads = document.querySelectorAll("#table th button");
-    const sort = await measure(() => heads[6 - 1].click());
+    const sort = await measure(() => heads[6].click());
     const query = document.getElementById("q");
     query.value = "10.1.0.3:80 fin f1";
     query.dispatchEvent(new Event("input"));

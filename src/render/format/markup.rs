@@ -35,7 +35,9 @@ pub fn markdown(text: &str) -> String {
     while let Some(c) = rest.next() {
         let next = rest.peek().copied().unwrap_or(' ');
         match c {
-            '@' | '#' | '!' | '$' | '%' | '&' | '~' | '^' if next.is_alphanumeric() || matches!(next, '"' | '{' | '_' | '-' | '@' | '#' | '!' | '$' | '%' | '&' | '~' | '^') => {
+            '@' | '#' | '!' | '$' | '%' | '&' | '~' | '^'
+                if next.is_alphanumeric() || matches!(next, '"' | '{' | '_' | '-' | '@' | '#' | '!' | '$' | '%' | '&' | '~' | '^') =>
+            {
                 // Two spans that touch would be one with a longer fence: they become one span.
                 if safe.ends_with('`') && !safe.ends_with("\\`") {
                     safe.pop();

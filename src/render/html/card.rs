@@ -91,7 +91,12 @@ impl Card {
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| Fact { name, value }).collect(),
             strip: None,
             see: None,
-            advice: finding.advice.iter().filter(|line| !known.iter().any(|known| says_the_same(known, line))).map(|line| escape(line).into_owned()).collect(),
+            advice: finding
+                .advice
+                .iter()
+                .filter(|line| !known.iter().any(|known| says_the_same(known, line)))
+                .map(|line| escape(line).into_owned())
+                .collect(),
             evidence: finding.evidence.iter().take(EVIDENCE).map(row).collect(),
             evidence_omitted: finding.evidence.len().saturating_sub(EVIDENCE),
             filter: escape(&finding.wireshark_filter).into_owned(),
@@ -105,10 +110,7 @@ impl Strip {
     pub fn of(timeline: &Timeline, report: &Report, style: &Style, words: &Words<'_>) -> io::Result<Self> {
         let name = format!("Timeline of connection {}: arrow keys walk through its events, plus and minus zoom", timeline.stream);
         let style = Style { width: LIST_WIDTH, colour: false, ..*style };
-        Ok(Self {
-            svg: embed(&strip::draw(timeline, words), "plot zoom", &name),
-            list: timeline_block(report, timeline, &style)?,
-        })
+        Ok(Self { svg: embed(&strip::draw(timeline, words), "plot zoom", &name), list: timeline_block(report, timeline, &style)? })
     }
 }
 

@@ -85,6 +85,7 @@
       this.at = all("[data-u]", svg);
       this.bands = all("[data-u0]", svg);
       this.full = all(".full", svg);
+      this.marks = all(".axis", svg);
       // Bands first, then events, each in time order: what the arrow keys walk through.
       this.events = all(".ev", svg).sort((a, b) => this.time(a) - this.time(b));
       for (const group of all("g", svg)) {
@@ -137,6 +138,13 @@
         const from = Math.max(this.x(this.share(element, "0")), low), to = Math.min(this.x(this.share(element, "1")), high);
         element.classList.toggle("hid", to < low || from > high);
         this.stretch(element, from, Math.max(to, from));
+      }
+      let end = -Infinity;
+      for (const mark of this.marks) {
+        const x = this.x(this.share(mark)), text = mark.querySelector("text"), half = text.textContent.length * charWidth / 2;
+        const fits = !mark.classList.contains("hid") && x - half > end;
+        text.classList.toggle("hid", !fits);
+        if (fits) end = x + half + 8;
       }
       if (this.zooms && this.events.some(event => event.dataset.p !== undefined)) this.label();
       this.svg.toggleAttribute("data-zoomed", this.to - this.from < 0.999);
@@ -355,6 +363,7 @@
   const found = row => data.f[streams[row]] || [];
   const columns = {
     s: { value: row => streams[row], text: row => `#${streams[row]}`, figures: true },
+    f: { value: row => -found(row).length, text: null },
     c: { value: row => data.c[row] * 65536 + data.cp[row], text: client },
     v: { value: row => data.v[row], text: server },
     p: { value: row => data.p[row], text: row => data.protocols[data.p[row]] },
@@ -364,7 +373,6 @@
     b: { value: row => data.b[row], text: row => octets(data.b[row]), figures: true },
     g: { value: row => data.g[row], text: row => data.g[row] < 0 ? "" : duration(data.g[row]), figures: true },
     e: { value: row => data.e[row], text: row => data.ends[data.e[row]] },
-    f: { value: row => -found(row).length, text: null },
   };
   if (count) {
     const perPage = 100;

@@ -17,6 +17,7 @@ pub const CARRIED: usize = 100_000;
 /// A column's key in the data, and its title.
 pub const COLUMNS: [(&str, &str, bool); 11] = [
     ("s", "#", true),
+    ("f", "Findings", false),
     ("c", "Client", false),
     ("v", "Server", false),
     ("p", "Protocol", false),
@@ -26,7 +27,6 @@ pub const COLUMNS: [(&str, &str, bool); 11] = [
     ("b", "Payload", true),
     ("g", "Longest idle", true),
     ("e", "End", false),
-    ("f", "Findings", false),
 ];
 
 /// What the script reads. Spans are microseconds; connection numbers are differences to the one before; a missing gap is −1.
@@ -88,7 +88,8 @@ pub fn data(rows: &[&ConnectionRow], words: &Words<'_>) -> serde_json::Result<St
     // Milliseconds of the zone's own clock, so that the script needs to know nothing of zones.
     let base = first.nanos().div_euclid(1_000_000);
     let origin = Timestamp(base.saturating_mul(1_000_000));
-    let mut columns = Columns { base: base.saturating_add(i64::from(words.zone.local_minus_utc()).saturating_mul(1_000)), ..Columns::default() };
+    let mut columns =
+        Columns { base: base.saturating_add(i64::from(words.zone.local_minus_utc()).saturating_mul(1_000)), ..Columns::default() };
     let (mut hosts, mut servers, mut protocols, mut ends) =
         (Dictionary::default(), Dictionary::default(), Dictionary::default(), Dictionary::default());
     let mut before = 0;

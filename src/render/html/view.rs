@@ -1,6 +1,7 @@
 //! The report → what the template shows: strings, ready and harmless; the template escapes them for HTML.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::io;
 
 use askama::Template;
@@ -315,8 +316,9 @@ impl<'a> Cards<'a> {
             cards,
             more_title: counted(more.len() as u64, "more finding", "more findings"),
             more,
-            not_shown: (left > 0)
-                .then(|| format!("{} of this pair without a card; --format csv and json have them all.", counted(left as u64, "finding", "findings"))),
+            not_shown: (left > 0).then(|| {
+                format!("{} of this pair without a card; --format csv and json have them all.", counted(left as u64, "finding", "findings"))
+            }),
         })
     }
 
@@ -345,7 +347,7 @@ impl<'a> Cards<'a> {
         let more = rows.len().saturating_sub(lanes.len());
         let mut note = "Time is to scale; of each connection the longest silences are shown.".to_owned();
         if more > 0 {
-            note.push_str(&format!(" {} not drawn.", counted(more as u64, "connection is", "connections are")));
+            let _ = write!(note, " {} not drawn.", counted(more as u64, "connection is", "connections are"));
         }
         let name = format!("{} connections side by side: arrow keys walk through them, plus and minus zoom", lanes.len());
         Some(Lanes { svg: embed(&lanes::draw(&lanes, &self.words), "plot zoom", &name), open: lanes.len() <= OPEN_LANES, note })

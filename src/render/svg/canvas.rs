@@ -12,7 +12,7 @@ pub const GUTTER: f64 = 112.0;
 pub const RIGHT: f64 = 28.0;
 
 /// Patterns and markers that the drawings refer to; once per document.
-pub const DEFINITIONS: &str = r##"<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-paper" width="6" height="6"/><rect class="hatch-line" width="1.6" height="6"/></pattern></defs>"##;
+pub const DEFINITIONS: &str = r#"<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-paper" width="6" height="6"/><rect class="hatch-line" width="1.6" height="6"/></pattern></defs>"#;
 
 /// A drawing in the making.
 #[derive(Clone, Debug, Default)]

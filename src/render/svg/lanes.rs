@@ -123,7 +123,7 @@ fn draw_lane(canvas: &mut Canvas, lane: &Lane, y: f64, scale: &Scale, with_host:
         canvas.band("lane-gap", (scale.place(*start), to), (middle - 2.5, 5.0), format_args!(""));
     }
     if ended > closed {
-        canvas.band("lane-dead", (closed, ended), (middle - 4.0, 8.0), format_args!(r##" fill="url(#hatch)""##));
+        canvas.band("lane-dead", (closed, ended), (middle - 4.0, 8.0), format_args!(r#" fill="url(#hatch)""#));
     }
     canvas.close();
     for time in &lane.requests {

@@ -1,6 +1,7 @@
 //! The picture: one dot per request, idle time before it (logarithmic) against what became of it, with the timers as lines.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use super::axis::LogScale;
 use super::canvas::{Anchor, Canvas, GUTTER, WIDTH, mark, text_width, x_of};
@@ -41,7 +42,17 @@ pub fn draw(report: &Report, words: &Words<'_>) -> Canvas {
     let mut y = top;
     let mut rows = Canvas::default();
     let shown_answered = answered.len() as u64;
-    y = row(&mut rows, "answered", shown_answered.saturating_add(picture.dots_omitted), &answered, (STACK, DOT_STEP), y, scale, report, words);
+    y = row(
+        &mut rows,
+        "answered",
+        shown_answered.saturating_add(picture.dots_omitted),
+        &answered,
+        (STACK, DOT_STEP),
+        y,
+        scale,
+        report,
+        words,
+    );
     for (kind, dots) in &lost {
         y = row(&mut rows, short_name(*kind), dots.len() as u64, dots, (LOST_STACK, LOST_STEP), y, scale, report, words);
     }
@@ -190,7 +201,12 @@ fn timers(report: &Report, words: &Words<'_>) -> Vec<TimerLine> {
             TimerSide::Path => format!("path forgets: {says}"),
         };
         if lines.len() < TIMERS && !lines.iter().any(|known| known.label == label) {
-            let tip = format!("{}, {} ({})", words.endpoint(timeout.server), counted(timeout.samples, "sample", "samples"), timeout.state.as_str());
+            let tip = format!(
+                "{}, {} ({})",
+                words.endpoint(timeout.server),
+                counted(timeout.samples, "sample", "samples"),
+                timeout.state.as_str()
+            );
             lines.push(TimerLine { from, to, side: timeout.side, label, tip });
         }
     }
@@ -251,12 +267,12 @@ pub fn in_words(report: &Report) -> String {
     let mut text = if all == 0 { "No request after a pause was answered".to_owned() } else { format!("{requests} answered") };
     if let Some(longest) = longest {
         let which = if all == 1 { "" } else { "the latest of them " };
-        text.push_str(&format!(", {which}after {} idle", duration(longest)));
+        let _ = write!(text, ", {which}after {} idle", duration(longest));
     }
     let lost = lost.count() as u64;
     match shortest {
-        Some(shortest) if lost == 1 => text.push_str(&format!("; 1 was lost, after {} idle.", duration(shortest))),
-        Some(shortest) => text.push_str(&format!("; {} were lost, the earliest after {} idle.", count(lost), duration(shortest))),
+        Some(shortest) if lost == 1 => drop(write!(text, "; 1 was lost, after {} idle.", duration(shortest))),
+        Some(shortest) => drop(write!(text, "; {} were lost, the earliest after {} idle.", count(lost), duration(shortest))),
         None => text.push_str("; none was lost."),
     }
     text

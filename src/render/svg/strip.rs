@@ -113,10 +113,10 @@ fn places(entries: &[&TimelineEntry]) -> Vec<Place> {
     for ((time, at, is_end), u) in points.into_iter().zip(spread(&times)) {
         let v = (time - first).nanos() as f64 / whole;
         let Some(place) = places.get_mut(at) else { continue };
-        if !is_end {
-            *place = Place { u: (u, u), v: (v, v) };
-        } else {
+        if is_end {
             (place.u.1, place.v.1) = (u, v);
+        } else {
+            *place = Place { u: (u, u), v: (v, v) };
         }
     }
     places
@@ -129,14 +129,14 @@ fn draw_gap(canvas: &mut Canvas, entry: &TimelineEntry, place: &Place) {
         r#"<g class="{class}" role="img" tabindex="-1" data-u0="{:.5}" data-u1="{:.5}" data-v0="{:.5}" data-v1="{:.5}">"#,
         place.u.0, place.u.1, place.v.0, place.v.1
     ));
-    canvas.tip(&[said(entry), entry.note.clone(), format!("from {} to {}", offset(entry.at), offset(entry.at + entry.span.unwrap_or_default()))]);
+    canvas.tip(&[
+        said(entry),
+        entry.note.clone(),
+        format!("from {} to {}", offset(entry.at), offset(entry.at + entry.span.unwrap_or_default())),
+    ]);
     let (x, width) = (x_of(place.u.0), x_of(place.u.1) - x_of(place.u.0));
-    let fill = if dead { r##" fill="url(#hatch)""## } else { "" };
-    canvas.raw(format_args!(
-        r#"<rect{fill} x="{x:.1}" y="{CLIENT:.1}" width="{:.1}" height="{:.1}"/>"#,
-        width.max(0.0),
-        SERVER - CLIENT
-    ));
+    let fill = if dead { r#" fill="url(#hatch)""# } else { "" };
+    canvas.raw(format_args!(r#"<rect{fill} x="{x:.1}" y="{CLIENT:.1}" width="{:.1}" height="{:.1}"/>"#, width.max(0.0), SERVER - CLIENT));
     let text = entry.span.map_or_else(String::new, duration);
     let hidden = if text_width(&text) + 6.0 > width { " hid" } else { "" };
     canvas.text(&format!("gaptext{hidden}"), x + width / 2.0, f64::midpoint(CLIENT, SERVER) + 4.0, Anchor::Middle, &text);
@@ -253,7 +253,11 @@ fn draw_event(canvas: &mut Canvas, entry: &TimelineEntry, place: &Place, label: 
     let class = class(entry);
     let finding = entry.finding.map_or_else(String::new, |number| format!(r#" data-f="F{number}""#));
     let (v, rank) = (place.v.0, label.priority);
-    canvas.open_at(&format!("ev {class}"), place.u.0, format_args!(r#" data-v="{v:.7}" data-p="{rank}" role="img" tabindex="-1"{finding}"#));
+    canvas.open_at(
+        &format!("ev {class}"),
+        place.u.0,
+        format_args!(r#" data-v="{v:.7}" data-p="{rank}" role="img" tabindex="-1"{finding}"#),
+    );
     let when = format!("{} · {}", offset(entry.at), clock(timeline.opened + entry.at, words.zone));
     let frame = entry.frame.map_or_else(String::new, |at| format!(" · frame {}", words.frame(at, None)));
     let number = entry.finding.map_or_else(String::new, |number| format!(" · F{number}"));
@@ -264,10 +268,8 @@ fn draw_event(canvas: &mut Canvas, entry: &TimelineEntry, place: &Place, label: 
     let travels = !matches!(entry.kind, EntryKind::Handshake | EntryKind::Note | EntryKind::End | EntryKind::Icmp);
     if travels {
         let (tip, barb) = (to - step * 1.5, to - step * 8.0);
-        canvas.raw(format_args!(
-            r#"<path class="arrow" d="M0 {from:.1}V{:.1}M-3.5 {barb:.1}L0 {tip:.1}L3.5 {barb:.1}"/>"#,
-            to - step * 2.0
-        ));
+        canvas
+            .raw(format_args!(r#"<path class="arrow" d="M0 {from:.1}V{:.1}M-3.5 {barb:.1}L0 {tip:.1}L3.5 {barb:.1}"/>"#, to - step * 2.0));
     } else {
         canvas.raw(format_args!(r#"<path class="stem" d="M0 {CLIENT:.1}V{SERVER:.1}"/>"#));
     }
