@@ -336,12 +336,14 @@ fn readable(drawing: &str) -> String {
     format!("{head}{rest}").replace("><", ">\n<")
 }
 
-/// With AFTERFIN_HOSTILE_PAGE set, writes the hostile page there for the browser test.
+/// With AFTERFIN_HAND_MADE_PAGES set, writes the hand-made pages there for the browser test.
 #[test]
-fn hostile_page_is_inert() {
-    let page = bytes(html::report, &biting_report());
-    if let Some(path) = std::env::var_os("AFTERFIN_HOSTILE_PAGE") {
-        std::fs::write(path, &page).unwrap();
+fn hand_made_pages_are_inert() {
+    for (name, report) in [("hostile", biting_report()), ("incident", support::report())] {
+        let page = bytes(html::report, &report);
+        if let Some(directory) = std::env::var_os("AFTERFIN_HAND_MADE_PAGES") {
+            std::fs::write(Path::new(&directory).join(name).with_extension("html"), &page).unwrap();
+        }
+        assert_inert(name, &String::from_utf8(page).unwrap());
     }
-    assert_inert("html", &String::from_utf8(page).unwrap());
 }

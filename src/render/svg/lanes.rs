@@ -1,4 +1,4 @@
-//! Connections of a pair side by side, to scale: who opened, who idled, who closed, which request came too late.
+//! Connections of a pair side by side, to scale: who opened, who idled, who closed, which request was lost.
 
 use super::axis::linear_marks;
 use super::canvas::{Anchor, Canvas, GUTTER, fitted, mark, text_width};
@@ -147,7 +147,7 @@ fn draw_lane(canvas: &mut Canvas, lane: &Lane, y: f64, scale: &Scale, with_host:
     for (number, time) in &lane.late {
         let u = scale.place(*time);
         canvas.open_at("ev lane-late", u, format_args!(r#" role="img" tabindex="-1" data-f="F{number}""#));
-        canvas.tip(&[format!("F{number}: this request came too late"), clock(*time, words.zone)]);
+        canvas.tip(&[format!("F{number}: this request was lost"), clock(*time, words.zone)]);
         canvas.raw(format_args!(r#"<path transform="translate(0 {middle:.1})" d="{}"/>"#, mark::CIRCLE));
         let label = format!("F{number}");
         let (x, anchor) = if u > 0.9 { (-9.0, Anchor::End) } else { (9.0, Anchor::Start) };
@@ -177,6 +177,6 @@ fn describe(lane: &Lane, words: &Words<'_>) -> Vec<String> {
         }
         None => lines.push("not closed in this capture".to_owned()),
     }
-    lines.extend(lane.late.iter().map(|(number, _)| format!("F{number}: a request that came too late")));
+    lines.extend(lane.late.iter().map(|(number, _)| format!("F{number}: a request was lost")));
     lines
 }
