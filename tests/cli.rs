@@ -79,7 +79,10 @@ fn mistakes_are_one_line_and_status_2() {
             "invalid value 'jsn' for '--format <FORMAT>' [possible values: text, json, ndjson, csv, html, markdown, svg, png]; tip: a similar value exists: 'json' (see --help)",
         ),
         (&["timeline", FIXTURE], "the following required arguments were not provided: --stream <N> (see --help)"),
-        (&["timeline", "--format", "csv", "--stream", "1", FIXTURE], "a timeline cannot be written as csv; it can as text, json, ndjson, markdown, svg, png"),
+        (
+            &["timeline", "--format", "csv", "--stream", "1", FIXTURE],
+            "a timeline cannot be written as csv; it can as text, json, ndjson, markdown, svg, png",
+        ),
         (&["--idle-gap", "5", FIXTURE], "--idle-gap 5: a time needs a unit: 5s or 5ms"),
         (&["--close-wait", "soon", FIXTURE], "--close-wait soon: a time is a number and a unit: 500ms, 1s, 2m, 1h"),
         (&["--retry-window=-1s", FIXTURE], "--retry-window -1s: a time is a number and a unit: 500ms, 1s, 2m, 1h"),

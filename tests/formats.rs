@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use afterfin::capture::{Capture, CaptureOptions, Source};
+use afterfin::export::{Anonymizer, Key};
 use afterfin::options::AnalysisOptions;
 use afterfin::render::{Renderer, Style, csv, html, markdown, png, svg};
 use afterfin::report::Report;
@@ -256,6 +257,26 @@ fn csv_with_hostile_strings_has_no_formula() {
             for cell in &row.unwrap() {
                 assert!(cell.parse::<f64>().is_ok() || !cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
             }
+        }
+    }
+}
+
+#[test]
+fn anonymised_report_names_no_original_address_in_any_format() {
+    let mut report = analysed("lab/t01-blind-10s-client.pcap", &[1, 2]);
+    let original = text(html::report, &report);
+    assert!(original.contains("10.9.0.") && original.contains("GET /second"), "the test looks for what is there");
+    Anonymizer::new(&Key::of_content(b"a key for tests").unwrap()).report(&mut report);
+    for (name, renderer) in [
+        ("html", html::report as Renderer),
+        ("markdown", markdown::report),
+        ("timeline", markdown::timelines),
+        ("picture", svg::report),
+        ("lanes", svg::timelines),
+    ] {
+        let text = text(renderer, &report);
+        for secret in ["10.9.0.", "GET /second", "t01-blind"] {
+            assert!(!text.contains(secret), "{secret} in {name}");
         }
     }
 }
