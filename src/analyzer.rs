@@ -1,9 +1,10 @@
 //! Wires the stages and keeps the account of every frame.
 
+mod picture;
 mod rows;
 mod trust;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::Capture;
@@ -14,13 +15,15 @@ use crate::infer::buckets::close_buckets;
 use crate::infer::{Timers, chain};
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
-use crate::report::{CaptureFacts, Dot, Picture, Report};
+use crate::report::{CaptureFacts, Finding, Report, Timeline};
 use crate::segment::Segment;
 use crate::tcp::Tracker;
 use crate::time::{Span, Timestamp};
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
+/// So many connections with findings get a timeline of their own; a page with more would not be read.
+const FINDING_TIMELINES: usize = 200;
 
 /// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
 /// default is conntrack's 5 days for established connections).
@@ -122,7 +125,8 @@ pub fn analyze(
     let cost = cost::cost(&findings, &context);
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
-    let picture = picture(&findings, &observer);
+    let finding_timelines = finding_timelines(&findings, &context);
+    let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
     let connections = rows::rows(&context, &findings, &decoder, options);
     let summary = capture.finish();
     let facts = CaptureFacts {
@@ -151,6 +155,7 @@ pub fn analyze(
         connections_total: tracker.connections().len() as u64,
         connections,
         timelines,
+        finding_timelines,
         names: summary.names.iter().cloned().collect(),
         left_out: crate::report::LeftOut::default(),
         complete,
@@ -167,11 +172,14 @@ fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, obs
     }
 }
 
-fn picture(findings: &[crate::report::Finding], observer: &Observer) -> Picture {
-    let dots = findings
-        .iter()
-        .filter(|finding| finding.kind.is_request_loss())
-        .filter_map(|finding| Some(Dot { idle: finding.idle?, lost: Some(finding.kind), stream: finding.stream?, frame: finding.frame? }))
-        .collect();
-    Picture { dots, dots_omitted: 0, closes: close_buckets(&observer.samples) }
+/// The timelines of the first findings' connections, each once, by connection number.
+fn finding_timelines(findings: &[Finding], context: &Context<'_>) -> Vec<Timeline> {
+    let mut streams = BTreeSet::new();
+    for stream in findings.iter().filter_map(|finding| finding.stream) {
+        if streams.len() >= FINDING_TIMELINES {
+            break;
+        }
+        streams.insert(stream);
+    }
+    streams.into_iter().filter_map(|stream| timeline::of_stream(stream, context, findings)).collect()
 }

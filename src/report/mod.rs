@@ -63,6 +63,8 @@ pub struct Report {
     pub left_out: LeftOut,
     /// Timelines that were asked for, by connection number.
     pub timelines: Vec<Timeline>,
+    /// Timelines of the connections that findings are about, by connection number: the first so many, for formats that draw them.
+    pub finding_timelines: Vec<Timeline>,
     /// Names of addresses, from the capture and from the user's hosts file.
     pub names: BTreeMap<IpAddr, String>,
     /// False when the run was interrupted or a part of the input could not be read.
