@@ -82,12 +82,15 @@ class Lab:
 
     # --- truth
 
-    def label(self, opener, truth, must="yes", why="", sure=True, may=(), also=(), at=None, **label):
-        """The truth about the connection(s) opened from an endpoint, at all points or those in `at`."""
-        self.labels.append((str(opener), at, {"class": truth, "must_report": must, "sure": sure, "why": why, "may": sorted(may), "also": sorted(also)}, label))
+    def label(self, opener, truth, must="yes", why="", sure=True, may=(), accept=(), also=(), at=None, **label):
+        """The truth about the connection(s) opened from an endpoint, at all points or those in `at`.
+
+        `accept`: kinds that name it as well; `also`: kinds that must be reported beside it; `may`: kinds that may stand beside it.
+        """
+        self.labels.append((str(opener), at, {"class": truth, "must_report": must, "sure": sure, "why": why, "accept": sorted(accept), "may": sorted(may), "also": sorted(also)}, label))
 
     def rule(self, server, judge):
-        """The truth about connections to a server endpoint whose client ports no program told: `judge(facts)` gives (class, must, why[, may])."""
+        """The truth about connections to a server endpoint whose client ports no program told: `judge(facts)` gives (class, must, why[, accept])."""
         self.rules.append((server, judge))
 
     def expect(self, kind, server=None, client=None, must="yes", why="", at=None, **more):
@@ -128,9 +131,9 @@ class Lab:
         if "truth" not in row:
             for server, judge in self.rules:
                 if server == facts.server:
-                    name, must, why, *may = judge(facts)
-                    row["truth"] = {"class": name, "must_report": must, "sure": True, "why": why, "may": sorted(may[0]) if may else [], "also": []}
-        row.setdefault("truth", {"class": "none", "must_report": "no", "sure": True, "why": "", "may": [], "also": []})
+                    name, must, why, *accept = judge(facts)
+                    row["truth"] = {"class": name, "must_report": must, "sure": True, "why": why, "accept": sorted(accept[0]) if accept else [], "may": [], "also": []}
+        row.setdefault("truth", {"class": "none", "must_report": "no", "sure": True, "why": "", "accept": [], "may": [], "also": []})
         return row
 
     def end(self):
@@ -142,7 +145,7 @@ def pooled_leg(facts):
     """The truth of a proxy's connection to a server that closes when idle, from the acknowledgement numbers of the packets alone."""
     late = [d for d in facts.late if d["by"] == facts.opener and not d["own_fin_before"]]
     if any(d["ack_covers_fin"] for d in late):
-        return "stale_reuse", "yes", "a request after the server's FIN, which the proxy had acknowledged", ["close-wait-leak"]
+        return "stale_reuse", "yes", "a request after the server's FIN, which the proxy had acknowledged"
     if late or any(c["by"] == facts.opener for c in facts.crossing):
         return "race_at_timeout", "yes", "a request that crossed the server's FIN"
     aborted = facts.closes and facts.closes[0]["kind"] == "RST" and facts.closes[0]["by"] == facts.server
