@@ -23,6 +23,8 @@ class Client:
         except OSError as error:
             self.error = type(error).__name__
         self.local = "{}:{}".format(*self.socket.getsockname()) if self.error is None else None
+        if tls and self.error is None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address)
         self.buffer = b""
         self.last = time.monotonic()
         self.event("connected" if self.error is None else "connect-failed", local=self.local, dst=f"{address}:{port}", error=self.error)
@@ -77,6 +79,25 @@ class Client:
     def close(self):
         self.event("close", local=self.local)
         self.socket.close()
+
+    def attend(self, seconds):
+        """Idles as a watchful client does: reads what comes, and closes at once when the peer does. True if it had to."""
+        end = time.monotonic() + seconds
+        try:
+            while (left := end - time.monotonic()) > 0:
+                self.socket.settimeout(left)
+                if not self.socket.recv(65536):
+                    self.event("noticed-close", local=self.local)
+                    self.close()
+                    return True
+        except TimeoutError:
+            pass
+        except OSError as error:
+            self.event("noticed-reset", local=self.local, error=type(error).__name__)
+            self.close()
+            return True
+        self.socket.settimeout(20)
+        return False
 
     def reset(self):
         """Closes with an RST."""

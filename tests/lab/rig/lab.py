@@ -98,7 +98,7 @@ class Lab:
         self.expected.append((at, {"kind": kind, "server": server, "client": client, "must_report": must, "why": why, **more}))
 
     def timer(self, server, seconds, why=""):
-        """What a server really did with idle connections; None where no timer may be claimed."""
+        """How long a server keeps idle connections: seconds, None where no timer may be claimed, or "seen": the median idle time before its closes."""
         self.servers[server] = {"idle_timeout_s": seconds, "why": why}
 
     def write(self):
@@ -114,7 +114,7 @@ class Lab:
                 "capture": target.name, "files": [target.name], "bytes": target.stat().st_size, "sha256": [dissect.digest(target)],
                 "scenario": self.title, "vantage": f"{space}:{interface}", "config": self.config, "capture_t0_epoch": t0,
                 "verdict_counts": dict(Counter(r["auto_verdict"] for r in rows)), "unsure": self.unsure, "notes": self.notes,
-                "truth_counts": dict(Counter(r["truth"]["class"] for r in rows)), "servers": self.servers,
+                "truth_counts": dict(Counter(r["truth"]["class"] for r in rows)), "servers": {server: seen_timer(timer, server, all_facts) for server, timer in self.servers.items()},
                 "expected": [e for at, e in self.expected if at is None or point in at], "connections": rows, "app_events": events,
             }
             target.with_suffix("").with_suffix(".truth.json").write_text(json.dumps(truth, indent=1) + "\n")
@@ -139,6 +139,14 @@ class Lab:
     def end(self):
         self.net.end()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def seen_timer(timer, server, all_facts):
+    """The timer as configured, or as the server kept it."""
+    if timer["idle_timeout_s"] != "seen":
+        return timer
+    idle = sorted(f.closes[0]["idle_before_s"] for f in all_facts if f.closes and f.server == server and f.closes[0]["by"] == server and f.closes[0]["idle_before_s"] > 0.9)
+    return dict(timer, idle_timeout_s=idle[len(idle) // 2] if idle else None, samples=idle)
 
 
 def pooled_leg(facts):
