@@ -17,7 +17,7 @@ class Client:
         if source:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind(source)
-        self.error = None
+        self.error, self.refused_locally = None, False
         try:
             self.socket.connect((address, port))
         except OSError as error:
@@ -33,11 +33,11 @@ class Client:
         self.lab.event(self.who, event, **more)
 
     def send(self, octets, what=None):
-        """Sends octets; False if the kernel refused."""
+        """Sends octets; False if the kernel refused: then nothing went out, `refused_locally`."""
         try:
             self.socket.sendall(octets)
         except OSError as error:
-            self.error = type(error).__name__
+            self.error, self.refused_locally = type(error).__name__, True
             self.event("send-failed", local=self.local, error=self.error)
             return False
         self.event("sent", local=self.local, what=what or octets[:40].decode("latin-1"))

@@ -133,6 +133,9 @@ class Lab:
                 if server == facts.server:
                     name, must, why, *accept = judge(facts)
                     row["truth"] = {"class": name, "must_report": must, "sure": True, "why": why, "accept": sorted(accept[0]) if accept else [], "may": [], "also": []}
+        late = any(d["by"] == facts.opener and d["after"] == "FIN" for d in facts.late)
+        if row.get("truth", {}).get("class") == "stale_reuse" and not late:
+            self.unsure.append(f"{facts.opener}: labelled a stale reuse at {point}, but no late data there")
         row.setdefault("truth", {"class": "none", "must_report": "no", "sure": True, "why": "", "accept": [], "may": [], "also": []})
         return row
 

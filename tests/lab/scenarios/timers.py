@@ -93,7 +93,8 @@ def pool_run(lab, seconds, proxy, pool_seconds, server_seconds):
         client.close()
     began = time.monotonic()
     lab.together(*(lambda n=n, aim=aim: one(n, aim) for n, aim in enumerate(AIMS)), *(lambda n=n: patient(n) for n in range(4)))
-    time.sleep(max(0.0, began + pool_seconds + 1.5 - time.monotonic()))
+    until = pool_seconds + 1.5 if proxy == "nginx" else 2 * pool_seconds + 2.5  # HAProxy looks at its pool once per purge delay
+    time.sleep(max(0.0, began + until - time.monotonic()))
     lab.rule(TESTED, pooled_leg)
     lab.rule(PATIENT, pooled_leg)
     lab.config["callers_got"] = [f"{aim:+.3f} s: {first}, {second}" for aim, first, second in sorted(answers)]
