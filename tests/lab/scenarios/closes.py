@@ -378,3 +378,77 @@ def killed_behind(lab):
             return "closed_without_response", "yes", "the worker was killed with the request in its hands"
         return pooled_leg(facts)
     lab.rule("10.9.2.2:80", leg)
+
+
+@scenario("limit-near-miss-client-closes", "a client that closes after three requests or at an age of 2 s: its own rule, not the server's")
+def client_rule(lab):
+    direct(lab)
+    hello(lab)
+    lab.capture("client", "c")
+
+    def counted(number):
+        client = lab.client("c", "10.9.0.2", who=f"counted{number}")
+        for _ in range(3):
+            client.request()
+            time.sleep(0.1 + 0.07 * number)
+        client.close()
+
+    def aged(number):
+        client = lab.client("c", "10.9.0.2", who=f"aged{number}")
+        ends = time.monotonic() + 2
+        while time.monotonic() < ends:
+            client.request()
+            time.sleep(0.11 + 0.05 * number)
+        client.close()
+    lab.together(*(lambda n=n: counted(n) for n in range(4)), *(lambda n=n: aged(n) for n in range(4)))
+    for kind in ("request-limit-close", "age-limit-close"):
+        lab.expect(kind, server=SERVER, must="no", why="the client closes, the server never does")
+    lab.timer(SERVER, None, "the server never closes")
+
+
+@scenario("preconnect-header-timeout", "connections opened in advance: nginx closes them after client_header_timeout 2s; one is used too late, one in time")
+def preconnect(lab):
+    direct(lab)
+    hello(lab, "client_header_timeout 2s;")
+    lab.capture("client", "c")
+
+    def one(number, wait):
+        client = lab.client("c", "10.9.0.2", who=f"preconnect{number}")
+        client.idle_until(wait)
+        outcome = client.request()
+        if wait > 2:
+            lab.label(client.local, "stale_reuse", why=f"the first request comes {wait} s after the handshake, the server closed after 2 s; the client got {outcome}")
+        else:
+            lab.label(client.local, "none", "no", "used in time")
+        client.close()
+
+    def unused():
+        client = lab.client("c", "10.9.0.2", who="unused")
+        client.attend(4)
+        lab.label(client.local, "idle_close", "no", "never used, the close was noticed")
+    lab.together(*(lambda n=n, w=w: one(n, w) for n, w in enumerate((1.2, 3.0, 3.7))), unused)
+
+
+@scenario("abandoned-behind-nginx", "callers that leave after 1.5 to 2.5 s; nginx then leaves its server too (499)")
+def abandoned_behind(lab):
+    proxied(lab)
+    servers.python(lab, "s", "origin", 80, port=80)
+    servers.nginx(lab, "p", """
+  upstream o { server 10.9.2.2:80; keepalive 8; }
+  server { listen 8080; location / { proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; } }
+""", port=8080)
+    lab.capture("proxy", "p", "any")
+
+    def one(number, patience):
+        client = lab.client("c", "10.9.1.1", 8080, who=f"caller{number}", timeout=patience)
+        client.request("GET", "/quick")
+        client.request("GET", "/slow/5")
+        lab.label(client.local, "abandoned_response", why=f"the caller left after {patience} s", accept=["idle-during-response"])
+        client.close()
+    lab.together(*(lambda n=n, s=s: one(n, s) for n, s in enumerate((1.5, 1.9, 2.5))))
+
+    def leg(facts):
+        if len(facts.requests) > len(facts.responses):
+            return "abandoned_response", "yes", "nginx left because its caller had", ["idle-during-response"]
+        return "none", "no", ""
+    lab.rule("10.9.2.2:80", leg)

@@ -225,3 +225,33 @@ def old_incarnation(lab):
     lab.net.run("c", "nft", "delete table inet f")
     once(lab, "other port")
     lab.expect("connect-failed", server=SERVER, client="10.9.0.1", why="the SYN is answered by a challenge ACK of the old connection, again and again", count=1)
+
+
+@scenario("path-change-near-miss-busy", "the route moves while requests flow every 0.2 s: a failover, no idle gap")
+def busy_move(lab):
+    routed(lab, "r1", "r2")
+    hello(lab)
+    lab.capture("client", "c")
+    client = lab.client("c", "10.9.3.2")
+    for number in range(12):
+        client.request()
+        time.sleep(0.2)
+        if number == 6:
+            lab.net.run("c", "ip", "route", "replace", "10.9.3.0/24", "via", "10.9.1.102")
+    lab.label(client.local, "none", "no", "another next hop without a pause")
+    client.close()
+
+
+@scenario("path-near-miss-asymmetric", "requests by one router, responses by the other, all the time")
+def asymmetric(lab):
+    routed(lab, "r1", "r2")
+    hello(lab)
+    lab.net.run("s", "ip", "route", "replace", "10.9.1.0/24", "via", "10.9.3.102")
+    lab.capture("client", "c")
+    for number in range(3):
+        client = lab.client("c", "10.9.3.2", who=f"client{number}")
+        client.request()
+        time.sleep(1.5)
+        client.request()
+        lab.label(client.local, "none", "no", "the same two paths before and after the idle gap")
+        client.close()

@@ -14,22 +14,22 @@ from scenarios.closes import direct, proxied
 AT = "10.9.0.2"
 
 
-def blind(lab, client, call, idle, timer):
+def blind(lab, client, call, idle, timer, late="stale_reuse"):
     """`call` returns what came back, or None; `timer` is the server's. Labels the connection by what the client did."""
     client.idle_until(idle)
     outcome = call(client)
     if idle > timer:
-        label_late(lab, client, f"used {idle} s after its last response, the server keeps {timer} s; the client got {client.error}")
+        label_late(lab, client, f"used {idle} s after its last response, the server keeps {timer} s; the client got {client.error}", late)
     else:
         lab.label(client.local, "none", "no", f"used after {idle} s, inside the server's {timer} s: {outcome!r:.40}")
 
 
-def label_late(lab, client, why):
+def label_late(lab, client, why, late="stale_reuse"):
     """A late use: a stale reuse, unless the server had reset the connection and the kernel refused to send."""
     if client.refused_locally:
         lab.label(client.local, "idle_close", "maybe", why + "; its kernel knew of the reset and sent nothing")
     else:
-        lab.label(client.local, "stale_reuse", why=why, may=["close-wait-leak"])
+        lab.label(client.local, late, why=why, may=["close-wait-leak"])
 
 
 def http_clients(lab, timer, port=80, idles=(0.4, 0.8, 1.4, 2.0), tls=None):
@@ -240,6 +240,53 @@ backend b
         client.close()
     lab.together(pings, *(lambda n=n, i=i: silent(n, i) for n, i in enumerate((4.0, 5.5))))
     lab.expect("timeout-mismatch", server="10.9.1.1:8080", must="maybe", why="the tunnel's timer of 3 s against clients that speak after 4 s")
+
+
+# --- HTTP/2
+
+def frame2(kind, flags, stream, body=b""):
+    """An HTTP/2 frame (RFC 9113, section 4.1)."""
+    return len(body).to_bytes(3, "big") + bytes([kind, flags]) + struct.pack("!I", stream) + body
+
+
+def frames2(octets):
+    """The complete frames at the start of some octets: (type, flags, stream)."""
+    out = []
+    while len(octets) >= 9 and len(octets) >= 9 + int.from_bytes(octets[:3], "big"):
+        out.append((octets[3], octets[4], int.from_bytes(octets[5:9], "big")))
+        octets = octets[9 + int.from_bytes(octets[:3], "big"):]
+    return out
+
+
+@scenario("http2-nginx", "nginx with cleartext HTTP/2 and keepalive_timeout 3s: GOAWAY, FIN; the next stream comes later")
+def http2(lab):
+    direct(lab)
+    servers.nginx(lab, "s", "  keepalive_timeout 3s;\n  server { listen 80 http2; location / { return 200 \"hello\\n\"; } }\n")
+    lab.capture("client", "c")
+
+    def get(client, stream):
+        head = b"\x82\x86\x84\x41\x03lab"  # GET, http, /, :authority lab (RFC 7541, appendix A)
+        sent = client.send(frame2(1, 5, stream, head), f"HEADERS {stream}")
+        return client.receive(lambda octets: any(s == stream and f & 1 for _, f, s in frames2(octets))) if sent else None
+
+    def connect(who):
+        client = lab.client("c", AT, who=who)
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame2(4, 0, 0) + frame2(4, 1, 0), "preface")
+        get(client, 1)
+        return client
+
+    def one(number, idle):
+        client = connect(f"blind{number}")
+        blind(lab, client, lambda c: get(c, 3), idle, 3.0, late="stale_swallowed")  # nginx lingers: it acknowledges what comes and drops it
+        client.close()
+
+    def watchful():
+        client = connect("watchful")
+        client.attend(5)
+        lab.label(client.local, "idle_close", "no", "the client noticed the close")
+    lab.together(*(lambda n=n, i=i: one(n, i) for n, i in enumerate((1.5, 3.9, 5.0, 6.0))), watchful)
+    lab.timer(f"{AT}:80", 3.0, "keepalive_timeout 3s; GOAWAY comes before the FIN")
+    lab.expect("timeout-mismatch", server=f"{AT}:80", client="10.9.0.1", why="the client keeps connections for longer than the server does")
 
 
 # --- databases and queues

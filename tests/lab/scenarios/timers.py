@@ -12,7 +12,7 @@ from scenarios import scenario
 
 ONE_WAY = 0.04
 POOL_S = 20
-RAISED_S = 22
+RAISED_S = {"nginx": 22, "haproxy": 75}  # HAProxy 2.6 keeps as many idle connections as it lately needed, for as long as it likes
 AIMS = (-0.30, -0.066, -0.052, -0.038, -0.024, -0.012, 0.2)  # seconds from the timer to the second request, as the proxy sees it
 TESTED, PATIENT, PROXY = "10.9.2.2:80", "10.9.2.3:80", "10.9.2.1"
 
@@ -44,6 +44,7 @@ def nginx_proxy(lab, pool_seconds):
 
 
 def haproxy_proxy(lab, pool_seconds):
+    pool = f"pool-purge-delay {pool_seconds}s pool-max-conn 32" if pool_seconds else "pool-max-conn 0"
     servers.haproxy(lab, "p", f"""
 global
   log stdout format raw local0
@@ -61,9 +62,9 @@ frontend f
   use_backend patient if {{ path_beg /patient }}
   default_backend tested
 backend tested
-  server s 10.9.2.2:80 pool-purge-delay {pool_seconds}s pool-max-conn 32
+  server s 10.9.2.2:80 {pool}
 backend patient
-  server s 10.9.2.3:80 pool-purge-delay {pool_seconds}s pool-max-conn 32
+  server s 10.9.2.3:80 {pool}
 """)
 
 
@@ -93,8 +94,7 @@ def pool_run(lab, seconds, proxy, pool_seconds, server_seconds):
         client.close()
     began = time.monotonic()
     lab.together(*(lambda n=n, aim=aim: one(n, aim) for n, aim in enumerate(AIMS)), *(lambda n=n: patient(n) for n in range(4)))
-    until = pool_seconds + 1.5 if proxy == "nginx" else 2 * pool_seconds + 2.5  # HAProxy looks at its pool once per purge delay
-    time.sleep(max(0.0, began + until - time.monotonic()))
+    time.sleep(max(0.0, began + pool_seconds + 1.5 - time.monotonic()))
     lab.rule(TESTED, pooled_leg)
     lab.rule(PATIENT, pooled_leg)
     lab.config["callers_got"] = [f"{aim:+.3f} s: {first}, {second}" for aim, first, second in sorted(answers)]
@@ -104,10 +104,10 @@ def pool_run(lab, seconds, proxy, pool_seconds, server_seconds):
     return bad, lost
 
 
-def mismatch(lab, seconds, proxy):
-    bad, lost = pool_run(lab, seconds, proxy, POOL_S, seconds)
+def mismatch(lab, seconds, proxy, pool_seconds=POOL_S):
+    bad, lost = pool_run(lab, seconds, proxy, pool_seconds, seconds)
     lab.timer(TESTED, seconds)
-    lab.expect("timeout-mismatch", server=TESTED, client=PROXY, why=f"the proxy keeps connections for {POOL_S} s, the server for {seconds} s",
+    lab.expect("timeout-mismatch", server=TESTED, client=PROXY, why=f"the proxy keeps connections for {pool_seconds} s or more, the server for {seconds} s",
                server_timeout_s=seconds)
     lab.expect("timeout-mismatch", server=PATIENT, client=PROXY, must="no", why=f"the proxy keeps connections for {POOL_S} s, this server for 75 s")
     if bad < 2 or lost != bad:
@@ -127,12 +127,23 @@ def register():
             stem = f"timers-{proxy}-nginx-{str(seconds).replace('.', '_')}s"
             scenario(stem, f"nginx keepalive_timeout {seconds} s behind a {proxy} pool of {POOL_S} s")(
                 lambda lab, s=seconds, p=proxy: mismatch(lab, s, p))
-            scenario(stem + "-server-raised", f"the same, the server's keepalive_timeout raised to {RAISED_S} s")(
-                lambda lab, s=seconds, p=proxy: healed(lab, s, p, POOL_S, RAISED_S))
+            scenario(stem + "-server-raised", f"the same, the server's keepalive_timeout raised to {RAISED_S[proxy]} s")(
+                lambda lab, s=seconds, p=proxy: healed(lab, s, p, POOL_S, RAISED_S[p]))
+            if proxy == "haproxy":
+                scenario(stem + "-no-pool", "the same, but HAProxy keeps no idle server connections (pool-max-conn 0)")(
+                    lambda lab, s=seconds: healed(lab, s, "haproxy", 0, s))
+                quarter = max(1, int(seconds / 4))
+                scenario(stem + "-purge-quarter", f"the same, HAProxy's pool-purge-delay lowered to {quarter} s: idle connections are gone within four rounds")(
+                    lambda lab, s=seconds, low=quarter: healed(lab, s, "haproxy", low, s))
             if proxy == "nginx":
                 lower = max(1, int(seconds) - 1)
                 scenario(stem + "-proxy-lowered", f"the same, the proxy's upstream keepalive_timeout lowered to {lower} s")(
                     lambda lab, s=seconds, p=proxy, low=lower: healed(lab, s, p, low, s))
+
+
+@scenario("timers-haproxy-nginx-7_3s-purge-6s", "nginx keepalive_timeout 7.3 s, HAProxy's pool-purge-delay 6 s: no cure, the delay is no timer of a connection")
+def purge_is_no_timer(lab):
+    mismatch(lab, 7.3, "haproxy", 6)
 
 
 register()
