@@ -117,7 +117,7 @@ class Lab:
                 "truth_counts": dict(Counter(r["truth"]["class"] for r in rows)), "servers": {server: seen_timer(timer, server, all_facts) for server, timer in self.servers.items()},
                 "expected": [e for at, e in self.expected if at is None or point in at], "connections": rows, "app_events": events,
             }
-            target.with_suffix("").with_suffix(".truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+            (self.out / f"{target.stem}.truth.json").write_text(in_lines(truth))
             written.append(target.name)
         return written
 
@@ -142,6 +142,18 @@ class Lab:
     def end(self):
         self.net.end()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def in_lines(truth):
+    """JSON with a line for each field, and for each row of the longer lists."""
+    rows = []
+    for key, value in truth.items():
+        if key in ("connections", "app_events", "expected") and value:
+            text = "[\n " + ",\n ".join(json.dumps(row) for row in value) + "\n]"
+        else:
+            text = json.dumps(value)
+        rows.append(f"{json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(rows) + "\n}\n"
 
 
 def seen_timer(timer, server, all_facts):
