@@ -40,7 +40,11 @@ pub fn judge(close: &WaitingClose, connection: &Connection) -> Option<Finding> {
         draft::lower(&mut finding, Confidence::Possible, "only the close tells the end of such an answer: it may have been whole");
     }
     if !close.framed {
-        draft::lower(&mut finding, Confidence::Possible, "the connection is encrypted: that an answer was owed is inferred from who spoke last");
+        draft::lower(
+            &mut finding,
+            Confidence::Possible,
+            "the connection is encrypted: that an answer was owed is inferred from who spoke last",
+        );
     }
     Some(finding)
 }

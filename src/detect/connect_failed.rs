@@ -127,7 +127,9 @@ impl Failures {
             finding.candidates.push("not answered: a full backlog, a packet filter, or a host that was down".to_string());
         }
         if self.challenged > 0 {
-            finding.candidates.push("old incarnation: the ports were used again before the server had forgotten them; a delay, not a loss".to_string());
+            finding
+                .candidates
+                .push("old incarnation: the ports were used again before the server had forgotten them; a delay, not a loss".to_string());
         }
         finding
     }

@@ -41,8 +41,7 @@ impl Foreign {
     /// Looks through all connections; the second index only where a connection was met in the middle.
     pub fn gather(connections: &[Connection], observer: &Observer) -> Self {
         let mut foreign = Self::default();
-        let met_in_the_middle =
-            |at: usize| observer.watch(at).is_some_and(|watch| watch.cases.iter().any(|case| case.request.first_ever));
+        let met_in_the_middle = |at: usize| observer.watch(at).is_some_and(|watch| watch.cases.iter().any(|case| case.request.first_ever));
         let wanted = (0..connections.len()).any(met_in_the_middle);
         for (at, connection) in connections.iter().enumerate() {
             for side in [Side::Low, Side::High] {

@@ -46,7 +46,8 @@ pub fn judge(close: &WaitingClose, connection: &Connection, context: &Context<'_
     finding.cause = Some("response-timeout".to_string());
     let subject = wording::subject(&close.label);
     let part = if close.begun { "cut off" } else { "not answered" };
-    finding.headline = wording::headline(&format!("{subject} {part}: the server's side closed after {} of silence", wording::span(close.waited)));
+    finding.headline =
+        wording::headline(&format!("{subject} {part}: the server's side closed after {} of silence", wording::span(close.waited)));
     if let Some(seconds) = known {
         finding.candidates.push(format!("a read timeout of {seconds} s, a common default"));
     }
@@ -62,7 +63,11 @@ pub fn judge(close: &WaitingClose, connection: &Connection, context: &Context<'_
         wording::span(close.waited)
     ));
     if !close.framed {
-        draft::lower(&mut finding, Confidence::Possible, "the connection is encrypted: that an answer was owed is inferred from who spoke last");
+        draft::lower(
+            &mut finding,
+            Confidence::Possible,
+            "the connection is encrypted: that an answer was owed is inferred from who spoke last",
+        );
     }
     Some(finding)
 }

@@ -84,7 +84,9 @@ fn candidates(finding: &mut Finding, case: &Case, context: &Context<'_>) {
     if let Some(old) = context.foreign.continued(case).and_then(|at| context.connections.get(at)) {
         finding.cause = Some("nat-mapping-changed".to_string());
         let port = old.client_endpoint();
-        finding.candidates.push(format!("a NAT between forgot the connection and gave it another port: before, it came from {port} (#{})", old.stream));
+        finding
+            .candidates
+            .push(format!("a NAT between forgot the connection and gave it another port: before, it came from {port} (#{})", old.stream));
         draft::evidence(finding, old.last, Direction::ClientToServer, format!("the last segment of the same connection from {port}"));
         finding.evidence.sort_by_key(|evidence| (evidence.frame, evidence.time));
         finding.reasons.push("both its numbers continue that connection".to_string());

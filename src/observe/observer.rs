@@ -377,7 +377,10 @@ impl Observer {
                 }
                 suspicious = request.response.is_none();
             } else {
-                if request.first_reset().is_some_and(|reset| step.mark.time.since(reset.mark.time) > WELL_AFTER.max(connection.rtt().unwrap_or_default())) {
+                if request
+                    .first_reset()
+                    .is_some_and(|reset| step.mark.time.since(reset.mark.time) > WELL_AFTER.max(connection.rtt().unwrap_or_default()))
+                {
                     request.goes_on.get_or_insert(step.mark);
                 }
                 if covers && request.acked.is_none() {
