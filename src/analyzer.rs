@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::capture::Capture;
 use crate::decode::{DecodeOptions, Decoded, Decoder};
 use crate::detect::context::Context;
-use crate::detect::{detect, groups, timeline, verdict};
-use crate::infer::Timers;
+use crate::detect::{cost, detect, groups, hops, timeline, verdict};
+use crate::infer::buckets::close_buckets;
+use crate::infer::{Timers, chain};
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Dot, Picture, Report};
@@ -103,19 +104,21 @@ pub fn analyze(
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
     }
-    let end = account.last.unwrap_or_default();
+    // a capture goes on after its last frame: silence until its end is silence that was watched
+    let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
     let timers = Timers::infer(&observer.samples);
-    let mut context = Context::new(tracker.connections(), &observer, &timers, options.thresholds, end);
+    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
+    let mut context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
     context.pauses.clone_from(&account.pauses);
     context.asked.clone_from(&options.selection.kinds);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
-    let cost = verdict::cost(&findings, &context);
+    let cost = cost::cost(&findings, &context);
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
-    let picture = picture(&findings);
-    let connections = rows::rows(&context, &findings, &decoder);
+    let picture = picture(&findings, &observer);
+    let connections = rows::rows(&context, &findings, &decoder, options);
     let summary = capture.finish();
     let facts = CaptureFacts {
         frames: account.frames,
@@ -136,8 +139,8 @@ pub fn analyze(
         verdict: sentences,
         findings,
         groups,
-        timeouts: timers.rows(),
-        chain: Vec::new(),
+        timeouts: crate::infer::rows::rows(&timers),
+        chain: hops::rows(&hops),
         cost,
         picture,
         connections_total: tracker.connections().len() as u64,
@@ -149,11 +152,11 @@ pub fn analyze(
     }
 }
 
-fn picture(findings: &[crate::report::Finding]) -> Picture {
+fn picture(findings: &[crate::report::Finding], observer: &Observer) -> Picture {
     let dots = findings
         .iter()
         .filter(|finding| finding.kind.is_request_loss())
         .filter_map(|finding| Some(Dot { idle: finding.idle?, lost: Some(finding.kind), stream: finding.stream?, frame: finding.frame? }))
         .collect();
-    Picture { dots, dots_omitted: 0, closes: Vec::new() }
+    Picture { dots, dots_omitted: 0, closes: close_buckets(&observer.samples) }
 }

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod decode;
 pub mod detect;
 pub mod endpoint;
+pub mod export;
 pub mod frame;
 pub mod infer;
 pub mod observe;

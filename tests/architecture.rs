@@ -24,7 +24,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("detect", &["app", "tcp", "observe", "infer", "report"]),
     ("analyzer", &["capture", "decode", "app", "tcp", "observe", "infer", "detect", "report"]),
     ("render", &["report", "detect"]),
-    ("export", &["capture", "decode", "report", "render"]),
+    // A connection's frames are those that the tracker, run again, gives its number; what may stay of a payload, a protocol's reader says.
+    ("export", &["capture", "decode", "app", "tcp", "report", "render"]),
     ("cli", &["analyzer", "capture", "detect", "report", "render", "export"]),
 ];
 

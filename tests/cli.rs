@@ -52,6 +52,7 @@ fn help_of_every_subcommand() {
         &["report", "--help"],
         &["connections", "--help"],
         &["timeline", "--help"],
+        &["extract", "--help"],
         &["explain", "--help"],
         &["demo", "--help"],
     ] {
@@ -297,7 +298,17 @@ fn selection_narrows_findings_and_connections() {
     assert_eq!(select(&["--from", "09:52:48.7", "--timezone", "+02:00"]).1, ["2"]);
     assert_eq!(select(&["--from", "2026-11-23T07:52:48.7Z"]).1, ["2"]);
     let text = stdout(&run(&[FIXTURE, "--stream", "0"]));
-    assert!(text.contains("The selection leaves out 3 findings and 2 connections"), "{text}");
+    assert!(text.contains("The selection leaves out 4 findings and 2 connections"), "{text}");
+}
+
+#[test]
+fn known_timeouts_are_searched_by_words() {
+    let found = stdout(&run(&["explain", "timeouts", "nginx", "75"]));
+    assert!(found.contains("nginx (server): keepalive_timeout = 75 s") && found.contains("source: "), "{found}");
+    assert!(!found.contains("Kafka"), "{found}");
+    assert!(stdout(&run(&["explain", "timeouts"])).contains("Kafka broker"));
+    assert_eq!(run(&["explain", "timeouts", "no-such-product"]).status.code(), Some(2));
+    assert_eq!(run(&["explain", "stale-reuse", "nginx"]).status.code(), Some(2));
 }
 
 #[test]

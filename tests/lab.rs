@@ -14,15 +14,23 @@ use afterfin::report::Kind::{self, CloseRace, CloseWaitLeak, SilentDrop, StaleRe
 /// File, connections, and what must be found: nothing else of these kinds may be.
 type Row = (&'static str, usize, &'static [(Kind, usize)]);
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 17] = [
     ("t01-blind-10s-client.pcap", 3, &[(StaleReuse, 2), (CloseWaitLeak, 1)]),
     ("t02-nginx-wired-get-any.pcap", 76, &[(CloseRace, 15)]),
     ("t03-blindproxy-multi.pcapng", 3, &[(StaleReuse, 1)]),
+    ("t04-dnat-drop-router-any.pcap", 4, &[(SilentDrop, 1)]),
     ("t04-dsr-forgets-client.pcap", 2, &[(StateLost, 1)]),
     ("t05-silent-drop-client.pcap", 3, &[(SilentDrop, 3)]),
     ("t06-closewait-leak-client.pcap", 3, &[(StaleReuse, 1), (CloseWaitLeak, 3)]),
+    ("t06-http2-client.pcap", 2, &[(StaleReuse, 1)]),
+    ("t06-pipelining-client.pcap", 2, &[]),
+    ("t06-redis-client.pcap", 3, &[(StaleReuse, 2)]),
     ("t06-swallowed-client.pcap", 1, &[(SwallowedRequest, 1)]),
+    ("t06-tls-python-client.pcap", 1, &[(StaleReuse, 1)]),
     ("t06-tuple-reuse-client.pcap", 8, &[(StaleReuse, 1)]),
+    ("t07-ipv6.pcap", 2, &[(StaleReuse, 1)]),
+    ("t07-vlan-trunk.pcap", 2, &[(StaleReuse, 1)]),
+    ("t07-vxlan-underlay.pcap", 2, &[(StaleReuse, 1)]),
     ("t08-good-pool.pcap", 4, &[]),
 ];
 

@@ -6,27 +6,62 @@ use crate::decode::Decoder;
 use crate::detect::context::Context;
 use crate::endpoint::{Role, Side};
 use crate::observe::legs::Relation;
+use crate::options::AnalysisOptions;
 use crate::report::{AfterClose, ClosePoint, ConnectionRow, DirectionCounts, Finding, Gap, How, Leg};
 use crate::tcp::Connection;
 use crate::tcp::half::HalfConnection;
 use crate::tcp::step::IdleGap;
+use crate::time::Span;
 
-/// One row per connection, in the order of their numbers.
-pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder) -> Vec<ConnectionRow> {
+/// Rows beside those with findings, where not every connection is wanted: the ones with the longest idle gaps.
+const LONGEST: usize = 256;
+/// Rows with findings, where not every connection is wanted.
+const WITH_FINDINGS: usize = 16_384;
+
+/// One row per connection, in the order of their numbers: of all, or of those that a short table can show.
+pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder, options: &AnalysisOptions) -> Vec<ConnectionRow> {
     let mut by_stream: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for finding in findings {
         if let Some(stream) = finding.stream {
             by_stream.entry(stream).or_default().push(finding.number);
         }
     }
-    let mut rows: Vec<ConnectionRow> = context
-        .connections
-        .iter()
-        .enumerate()
+    let longest = if options.all_connections { Span::ZERO } else { threshold(context) };
+    let mut with_findings = 0;
+    let mut wanted = |connection: &Connection| {
+        if options.all_connections || options.timelines.contains(&connection.stream) {
+            return true;
+        }
+        if by_stream.contains_key(&connection.stream) && with_findings < WITH_FINDINGS {
+            with_findings += 1;
+            return true;
+        }
+        longest_gap(connection, context) >= longest
+    };
+    let chosen: Vec<(usize, &Connection)> = context.connections.iter().enumerate().filter(|(_, connection)| wanted(connection)).collect();
+    let mut rows: Vec<ConnectionRow> = chosen
+        .into_iter()
         .map(|(at, connection)| row(at, connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder))
         .collect();
     rows.sort_by_key(|row| row.stream);
     rows
+}
+
+/// The idle gap from which on a connection is among the longest.
+fn threshold(context: &Context<'_>) -> Span {
+    let mut gaps: Vec<Span> = context.connections.iter().map(|connection| longest_gap(connection, context)).collect();
+    if gaps.len() <= LONGEST {
+        return Span::ZERO;
+    }
+    let (_, value, _) = gaps.select_nth_unstable_by(LONGEST, |a, b| b.cmp(a));
+    // At least one nanosecond more: among equals none is longer, and a capture without gaps has nothing to show here.
+    *value + Span(1)
+}
+
+fn longest_gap(connection: &Connection, context: &Context<'_>) -> Span {
+    let open = connection.final_gap(context.end, context.thresholds.idle_gap).map(|gap| gap.length);
+    let closed = connection.gaps.as_deref().and_then(|list| list.longest.iter().map(|gap| gap.length).max());
+    open.max(closed).unwrap_or_default()
 }
 
 fn row(at: usize, connection: &Connection, context: &Context<'_>, findings: Vec<usize>, decoder: &Decoder) -> ConnectionRow {

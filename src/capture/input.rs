@@ -191,6 +191,10 @@ impl Input {
         // An input whose end was reached is hashed to the end of the file, even if the rest of it cannot be read as frames.
         self.meter.read_on_when_dropped(!self.at_frame && !self.stop.load(Ordering::Relaxed));
         self.summary.last = self.latest;
+        self.summary.ended = match &self.reader {
+            Reader::Pcap(_) => None,
+            Reader::Pcapng(reader) => reader.ended(),
+        };
         self.summary.octets = self.stream.offset();
         drop(self.stream);
         self.summary.sha256 = self.meter.sha256();

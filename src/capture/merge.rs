@@ -203,6 +203,16 @@ impl Merge {
         }
     }
 
+    /// See [`super::Capture::ended`].
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        self.summaries.iter().filter_map(|summary| summary.ended).max()
+    }
+
+    /// The interfaces that were described so far.
+    pub(super) fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
     /// Takes the next frame of the current input; false when it has none or another one's turn has come.
     #[inline]
     fn go_on(&mut self) -> bool {

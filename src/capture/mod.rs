@@ -71,6 +71,8 @@ pub struct InputSummary {
     pub first: Option<Timestamp>,
     /// Latest time of a frame.
     pub last: Option<Timestamp>,
+    /// When the capture ended, where the file tells (pcapng interface statistics): often later than its last frame.
+    pub ended: Option<Timestamp>,
     /// The file was read to its proper end.
     pub complete: bool,
     /// Snap length of the file or of its interfaces, if it cut any frame.
@@ -130,6 +132,16 @@ impl Capture {
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         self.merge.next_frame()
+    }
+
+    /// When the capture ended, as far as the inputs that were read to their end tell.
+    pub fn ended(&self) -> Option<Timestamp> {
+        self.merge.ended()
+    }
+
+    /// The capture interfaces of the frames so far, in the order of the frames' `interface` index.
+    pub fn interfaces(&self) -> &[Interface] {
+        self.merge.interfaces()
     }
 
     /// Octets consumed so far and the total if it is known, for a progress display: octets as stored, compressed or not.

@@ -6,9 +6,10 @@
 //! or a statistics block that comes early. The rare blocks are in [`super::pcapng_blocks`].
 
 use super::Interface;
-use super::pcapng_blocks::{Names, SectionInterface, add_interface, interface_drops};
+use super::pcapng_blocks::{Names, SectionInterface, add_interface, interface_drops, interface_end};
 use super::record::{MAX_FRAME_OCTETS, Record, Step};
 use super::stream::OctetStream;
+use crate::time::Timestamp;
 
 /// Block types (draft-ietf-opsawg-pcapng, section 4 and its registry).
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -46,6 +47,8 @@ pub(super) struct PcapngReader {
     unread: u32,
     /// Statistics that came before the description of their interface.
     early_drops: Vec<(u32, u64)>,
+    /// The latest end of the capture that the statistics of an interface tell.
+    ended: Option<Timestamp>,
     names: Names,
 }
 
@@ -75,6 +78,11 @@ impl PcapngReader {
             Ok(()) => Ok(reader),
             Err(damage) => Err(damage),
         }
+    }
+
+    /// When the capture ended, as far as its statistics tell.
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        self.ended
     }
 
     /// Names of addresses met so far.
@@ -176,6 +184,8 @@ impl PcapngReader {
                 let octets = self.whole_block(claimed, 24, stream)?;
                 let block = stream.window().get(..octets.saturating_sub(4)).unwrap_or_default();
                 let interface = self.word(block, 8);
+                let end = interface_end(block, self.big_endian).zip(self.interfaces.get(interface as usize));
+                self.ended = self.ended.max(end.map(|(ticks, of)| of.clock.time(ticks)));
                 if let Some(drops) = interface_drops(block, self.big_endian) {
                     self.early_drops.push((interface, drops));
                 }

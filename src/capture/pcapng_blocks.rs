@@ -14,6 +14,7 @@ const IF_FILTER: u16 = 11;
 const IF_FCSLEN: u16 = 13;
 const IF_TSOFFSET: u16 = 14;
 /// Option codes of the interface statistics block.
+const ISB_ENDTIME: u16 = 3;
 const ISB_IFDROP: u16 = 5;
 const ISB_OSDROP: u16 = 7;
 /// Record types of the name resolution block.
@@ -175,6 +176,14 @@ pub(super) fn add_interface(position: usize, block: &[u8], big_endian: bool, int
         clock: Clock::new(resolution, offset_seconds),
         drops_before,
     }
+}
+
+/// When the capture ended on an interface, of an interface statistics block, in the ticks of its clock: two words as in a packet block.
+pub(super) fn interface_end(block: &[u8], big_endian: bool) -> Option<u64> {
+    let (_, value) = Options::new(block.get(20..).unwrap_or_default(), big_endian).find(|(code, _)| *code == ISB_ENDTIME)?;
+    let (high, low) = value.first_chunk::<8>()?.split_first_chunk::<4>()?;
+    let word = |octets: [u8; 4]| u64::from(if big_endian { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) });
+    Some((word(*high) << 32) | word(*low.first_chunk::<4>()?))
 }
 
 /// Frames dropped by the interface and by the kernel, of an interface statistics block; the counts are since the capture's begin.

@@ -21,6 +21,14 @@ Exit status:
   1  it has findings at or above --fail-on
   2  the job could not be done, or part of the input could not be read (the report on the rest is written)";
 
+/// What stands under the help of `extract`.
+const EXTRACT_HELP: &str = "\
+Without --finding, --stream, --all and a selection, the frames of every finding are written.
+
+Exit status:
+  0  the evidence was written
+  2  it could not be written, or part of the input could not be read (the evidence in the rest is written)";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -58,6 +66,9 @@ pub enum Command {
     /// One connection's life, every event and gap
     #[command(after_help = AFTER_HELP)]
     Timeline(TimelineArgs),
+    /// The frames behind a finding as pcapng, with the diagnosis as comments, on request under pseudonyms
+    #[command(after_help = EXTRACT_HELP)]
+    Extract(ExtractArgs),
     /// What a finding means, when it is not a problem, how to fix it
     Explain(ExplainArgs),
     /// The report on a built-in capture, for a first look
@@ -76,6 +87,9 @@ pub struct ReportArgs {
     /// Exit with status 1 if a finding is at least this severe
     #[arg(long, value_name = "SEVERITY", value_parser = ["info", "warning", "error"], help_heading = OUTPUT)]
     pub fail_on: Option<String>,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
     /// Selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -96,6 +110,9 @@ pub struct ConnectionsArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
     /// Selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -119,17 +136,75 @@ pub struct TimelineArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
     /// Analysis.
     #[command(flatten)]
     pub analysis: AnalysisArgs,
 }
 
+/// Arguments of `extract`.
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// The findings, as the report numbers them: F3, or F1,F2
+    #[arg(long, value_name = "FINDING", value_delimiter = ',', help_heading = SELECTION)]
+    pub finding: Vec<String>,
+    /// Connections, by the number that Wireshark calls tcp.stream
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = SELECTION)]
+    pub stream: Vec<u64>,
+    /// Every connection, whether or not there is a finding about it
+    #[arg(long, conflicts_with_all = ["finding", "stream"], help_heading = SELECTION)]
+    pub all: bool,
+    /// Of each connection only N frames before and after each evidence frame
+    #[arg(long, value_name = "N", help_heading = SELECTION)]
+    pub around: Option<u32>,
+    /// Selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// The evidence, pcapng; complete or not at all
+    #[arg(short, long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub output: PathBuf,
+    /// Overwrite the file if it exists
+    #[arg(long, help_heading = OUTPUT)]
+    pub force: bool,
+    /// Cut the payload off; lengths stay
+    #[arg(long, help_heading = OUTPUT)]
+    pub headers_only: bool,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
+    /// Write what was replaced by what; whoever has this file can undo the anonymisation
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub save_mapping: Option<PathBuf>,
+    /// Analysis.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// Pseudonyms in place of addresses and names.
+#[derive(Debug, Args)]
+pub struct AnonymizeArgs {
+    /// Replace addresses and names by pseudonyms; in a capture the payload too
+    #[arg(long, help_heading = OUTPUT)]
+    pub anonymize: bool,
+    /// Make the pseudonyms with the key in this file, so that they are the same every time [default: a random key]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub anonymize_key: Option<PathBuf>,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The kind of finding; without it, the list of kinds
+    /// The kind of finding; without it, the list of kinds. `timeouts` lists known default timeouts
     #[arg(value_name = "KIND")]
     pub word: Option<String>,
+    /// After `timeouts`: words that a row has to contain, such as nginx or 60s
+    #[arg(value_name = "WORDS")]
+    pub words: Vec<String>,
 }
 
 /// Arguments of `demo`.

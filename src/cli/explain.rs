@@ -1,13 +1,17 @@
-//! `afterfin explain [KIND]`: what a finding means, when it is not a problem, how to fix it.
+//! `afterfin explain [KIND]`: what a finding means, when it is not a problem, how to fix it; `afterfin explain timeouts [WORDS]`: known
+//! default timeouts with their sources.
 
 use std::io::{self, Write};
 
 use super::args::ExplainArgs;
 use super::{Failure, Status, output};
-use crate::detect::{self, KindPage};
+use crate::detect::{self, KindPage, KnownTimeout};
 
 /// Columns of the text: a page, not the terminal, so that it reads the same in a ticket.
 const WIDTH: usize = 88;
+
+/// The word that asks for the table of known timeouts instead of a kind.
+const TIMEOUTS: &str = "timeouts";
 
 /// Runs the subcommand.
 pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
@@ -16,6 +20,12 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
         return Ok(Status::Done);
     };
     let wanted = normal(word);
+    if wanted == TIMEOUTS {
+        return timeouts(&args.words);
+    }
+    if let Some(extra) = args.words.first() {
+        return Err(Failure::new(&format!("{extra}: only `explain timeouts` takes words to search for")));
+    }
     let Some(page) = page(&wanted) else {
         return Err(Failure::new(&format!("{word}: {}", no_such_kind(&wanted))));
     };
@@ -35,6 +45,38 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Kinds of findings (afterfin explain KIND says more):\n")?;
     for page in pages {
         writeln!(out, "  {:width$}  {}", page.kind.as_str(), page.title)?;
+    }
+    writeln!(out, "\nafterfin explain {TIMEOUTS} [WORDS] lists known default timeouts, such as those of nginx.")?;
+    Ok(())
+}
+
+/// The known timeouts that contain every word.
+fn timeouts(words: &[String]) -> Result<Status, Failure> {
+    let rows = detect::known_timeouts(words);
+    if rows.is_empty() {
+        return Err(Failure::new(&format!("{}: no known timeout has these words (afterfin explain timeouts lists all)", words.join(" "))));
+    }
+    output::write(None, &mut |out| write_timeouts(&rows, out))?;
+    Ok(Status::Done)
+}
+
+/// One timeout in three lines: what and how long, what happens then, where it is written.
+fn write_timeouts(rows: &[&KnownTimeout], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "Known default timeouts ({}; a row marked «not checked» is common knowledge whose source was not read):", rows.len())?;
+    for row in rows {
+        let default = match row.text {
+            "" => "a count".to_string(),
+            "inf" => "none".to_string(),
+            seconds => format!("{seconds} s"),
+        };
+        writeln!(out, "\n{} ({}): {} = {default}", row.product, row.role, row.setting)?;
+        let unsure = if row.verified { "" } else { " (not checked)" };
+        let what = [row.action, row.note].into_iter().filter(|text| !matches!(*text, "" | "none" | "-")).collect::<Vec<_>>().join("; ");
+        for line in [what, format!("source: {}{unsure}", row.source)].into_iter().filter(|line| !line.is_empty()) {
+            for line in crate::render::text::wrap(&line, WIDTH - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
     }
     Ok(())
 }

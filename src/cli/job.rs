@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::options::{Input, Output, Shown};
+use super::options::{Input, Output, Shown, Zone};
 use super::progress::Progress;
 use super::{Failure, Status, input, interrupt, output, say};
 use crate::analyzer;
@@ -43,16 +43,23 @@ pub fn analyze_sources(
     Ok(report)
 }
 
+/// Narrows the report to what is shown.
+pub fn narrow(report: &mut Report, shown: &Shown, zone: Zone) {
+    if !shown.is_narrowed() {
+        return;
+    }
+    let first = report.capture.first;
+    let zone = zone.offset_at(first);
+    let mut selection = shown.selection.clone();
+    selection.from = shown.from.and_then(|bound| bound.resolve(first, zone));
+    selection.to = shown.to.and_then(|bound| bound.resolve(first, zone));
+    select::narrow(report, &selection);
+}
+
 /// Narrows the report to what is shown, adds the user's names and writes it.
 pub fn write(mut report: Report, shown: &Shown, out: &Output, renderer: Option<Renderer>) -> Result<Report, Failure> {
-    let first = report.capture.first;
-    let zone = out.zone.offset_at(first);
-    if shown.is_narrowed() {
-        let mut selection = shown.selection.clone();
-        selection.from = shown.from.and_then(|bound| bound.resolve(first, zone));
-        selection.to = shown.to.and_then(|bound| bound.resolve(first, zone));
-        select::narrow(&mut report, &selection);
-    }
+    narrow(&mut report, shown, out.zone);
+    let zone = out.zone.offset_at(report.capture.first);
     report.names.extend(out.names.iter().cloned());
     let style = Style { width: out.width, colour: out.colour, zone };
     if let Some(renderer) = renderer {

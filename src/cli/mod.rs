@@ -3,10 +3,12 @@
 //! One file per subcommand; clap stays in this room. Findings go to standard output, progress and problems to
 //! standard error, each problem one line: `afterfin: FILE: what was found`.
 
+mod anonymize;
 mod args;
 mod connections;
 mod demo;
 mod explain;
+mod extract;
 mod input;
 mod interrupt;
 mod job;
@@ -81,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Report(args) => report::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Timeline(args) => timeline::run(&args),
+        Command::Extract(args) => extract::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
     };

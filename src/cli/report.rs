@@ -2,18 +2,20 @@
 
 use super::args::ReportArgs;
 use super::options::{self, Input, Output};
-use super::{Failure, Status, job};
+use super::{Failure, Status, anonymize, job};
 use crate::render::Format;
 use crate::report::Report;
 
 /// Runs the subcommand.
 pub fn run(args: &ReportArgs) -> Result<Status, Failure> {
-    let output = Output::of(&args.output, "the report", |format| format.report.is_some())?;
+    let mut output = Output::of(&args.output, "the report", |format| format.report.is_some())?;
     let shown = options::shown(&args.selection, &args.stream)?;
     let mut analysis = options::analysis(&args.analysis, &args.input.separate, &shown)?;
     analysis.all_connections = shows_every_connection(output.format) || shown.narrows_connections();
     let input = Input::of(&args.input, &output)?;
-    let report = job::analyze(&input, &analysis)?;
+    let anonymizer = anonymize::anonymizer(&args.anonymize)?;
+    let mut report = job::analyze(&input, &analysis)?;
+    let shown = anonymize::apply(anonymizer, &mut report, shown, &mut output);
     let report = job::write(report, &shown, &output, output.format.report)?;
     Ok(findings_status(&report, args.fail_on.as_deref()).max(job::input_status(&report)))
 }

@@ -2,16 +2,17 @@
 
 use super::args::TimelineArgs;
 use super::options::{self, Input, Output, Shown};
-use super::{Failure, Status, job, say};
+use super::{Failure, Status, anonymize, job, say};
 
 /// Runs the subcommand.
 pub fn run(args: &TimelineArgs) -> Result<Status, Failure> {
-    let output = Output::of(&args.output, "a timeline", |format| format.timeline.is_some())?;
+    let mut output = Output::of(&args.output, "a timeline", |format| format.timeline.is_some())?;
     let shown = Shown::default();
     let mut analysis = options::analysis(&args.analysis, &args.input.separate, &shown)?;
     analysis.timelines = args.stream.iter().copied().collect();
     analysis.all_connections = false;
     let input = Input::of(&args.input, &output)?;
+    let anonymizer = anonymize::anonymizer(&args.anonymize)?;
     let mut report = job::analyze(&input, &analysis)?;
     report.timelines.retain(|timeline| analysis.timelines.contains(&timeline.stream));
     let missing: Vec<u64> =
@@ -28,6 +29,7 @@ pub fn run(args: &TimelineArgs) -> Result<Status, Failure> {
     if missing.len() == analysis.timelines.len() {
         return Ok(Status::Trouble);
     }
+    let shown = anonymize::apply(anonymizer, &mut report, shown, &mut output);
     let report = job::write(report, &shown, &output, output.format.timeline)?;
     Ok(if missing.is_empty() { job::input_status(&report) } else { Status::Trouble })
 }

@@ -13,6 +13,7 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::decode::stacks::fixed_hasher;
+use crate::decode::walk::mix;
 use crate::time::{Span, Timestamp};
 
 /// Datagrams that wait at the same time; the oldest goes first.
@@ -34,6 +35,21 @@ pub(crate) struct DatagramKey {
     pub identification: u32,
     /// The IPv4 protocol; of IPv6, the fragment header's own number.
     pub protocol: u8,
+}
+
+impl DatagramKey {
+    /// A number for the datagram.
+    pub fn number(&self) -> u64 {
+        let fold = |hash: u64, address: IpAddr| match address {
+            IpAddr::V4(address) => mix(hash, u64::from(address.to_bits())),
+            IpAddr::V6(address) => address
+                .octets()
+                .chunks(8)
+                .fold(hash, |hash, part| mix(hash, part.iter().fold(0, |word, octet| (word << 8) | u64::from(*octet)))),
+        };
+        let hash = fold(fold(u64::from(self.protocol), self.src), self.dst);
+        mix(hash, u64::from(self.identification))
+    }
 }
 
 /// One fragment's place in its datagram.

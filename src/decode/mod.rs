@@ -60,6 +60,8 @@ pub struct Decoder {
     fragments: Fragments,
     /// The datagram that the last frame completed, and the one inside it that was then complete.
     assembled: [Vec<u8>; 2],
+    /// What the last frame was a fragment of.
+    datagram: Option<u64>,
     last_time: Timestamp,
 }
 
@@ -73,13 +75,15 @@ impl Decoder {
             sub_interfaces: SubInterfaces::new(),
             fragments: Fragments::new(),
             assembled: [Vec::new(), Vec::new()],
+            datagram: None,
             last_time: Timestamp::default(),
         }
     }
 
     /// Decodes one frame. A reassembled datagram borrows from the decoder.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        let Self { options, link, stacks, sub_interfaces, fragments, assembled, last_time } = self;
+        let Self { options, link, stacks, sub_interfaces, fragments, assembled, datagram, last_time } = self;
+        *datagram = None;
         let time = frame.time.unwrap_or(*last_time);
         *last_time = time;
         if link.0 != frame.link_type.0 {
@@ -103,7 +107,10 @@ impl Decoder {
         let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
         let mut walk = Walk::default();
         let arrived = match arrive(reader, frame.link_type.0, view, &mut walk) {
-            Ok(Arrived::Fragment(view)) => complete(view, &mut walk, fragments, assembled, time),
+            Ok(Arrived::Fragment(view)) => {
+                *datagram = walk.fragment.map(|header| header.key.number());
+                complete(view, &mut walk, fragments, assembled, time)
+            }
             arrived => arrived,
         };
         let arrived = match arrived {
@@ -145,6 +152,11 @@ impl Decoder {
     /// name of the first one that was seen.
     pub fn stacks(&self) -> &[String] {
         self.stacks.names()
+    }
+
+    /// The datagram of which the frame decoded last was a fragment, by a number; fragments of one datagram have the same.
+    pub fn datagram(&self) -> Option<u64> {
+        self.datagram
     }
 
     /// Names a vantage for people: interface, the kernel's interface where the capture tells it, encapsulation.

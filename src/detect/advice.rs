@@ -1,19 +1,34 @@
-//! What to change. One rule: whoever reuses must let go first, with a margin of a round trip and the timers' granularity.
+//! What to change. One rule: whoever reuses must let go first, with a margin of a round trip and the timers' granularity. The directives
+//! are data (`infer::products`); here they are put into sentences.
 
 use super::context::Context;
-use super::wording;
+use super::{hops, wording};
+use crate::infer::ChainHop;
+use crate::infer::known_timeouts;
+use crate::infer::products::{self, Product, Setting};
 use crate::observe::Case;
-use crate::report::{Kind, TimerState};
+use crate::report::Kind;
 use crate::time::Span;
-
-/// Timers tick this coarsely, on top of the round trip (catalogue S-02: 1 to 5 s is what cloud vendors ask for).
-const MARGIN_AT_LEAST: Span = Span::from_secs(1);
 
 /// Advice for a lost request.
 pub fn for_request(kind: Kind, case: &Case, context: &Context<'_>) -> Vec<String> {
+    let order = || context.hop(case.client.ip(), case.server).map(for_hop).filter(|lines| !lines.is_empty());
     match kind {
-        Kind::StaleReuse | Kind::SwallowedRequest => stale(case, context),
-        Kind::CloseRace => race(case, context),
+        Kind::StaleReuse | Kind::SwallowedRequest => {
+            let mut advice = order().unwrap_or_else(|| vec![generic(case)]);
+            advice.push(
+                "The FIN had arrived: a client that looks for it before it reuses a connection (readability check, validation after inactivity) loses nothing here."
+                    .to_string(),
+            );
+            advice
+        }
+        Kind::CloseRace => {
+            let mut advice = order().unwrap_or_else(|| vec![generic(case)]);
+            advice.push(
+                "No check by the client can remove a race; only the order of the timers can, or a retry on a new connection.".to_string(),
+            );
+            advice
+        }
         Kind::StateLost | Kind::SilentDrop => forgotten(case, context),
         Kind::ClosedWithoutResponse => vec![
             "Look for the cause in the server's own log at this time: a worker that died, a read timeout, a proxy whose upstream failed."
@@ -23,66 +38,141 @@ pub fn for_request(kind: Kind, case: &Case, context: &Context<'_>) -> Vec<String
     }
 }
 
-fn margin(case: &Case) -> Span {
+fn generic(case: &Case) -> String {
     let twice = case.rtt.map_or(Span::ZERO, |rtt| Span(rtt.nanos().saturating_mul(2)));
-    MARGIN_AT_LEAST.max(twice)
+    format!(
+        "Let the client give up idle connections to {} before the server does: its idle timeout below the server's keep-alive timeout, by {} or more.",
+        case.server,
+        wording::span(Span::from_secs(1).max(twice))
+    )
 }
 
-fn order(case: &Case, context: &Context<'_>) -> Vec<String> {
-    let server = case.server;
-    let Some(timer) = context.timers.server_timer(server) else {
-        return vec![format!(
-            "Let the client give up idle connections to {server} before the server does: its idle timeout below the server's keep-alive timeout, by {} or more.",
-            wording::span(margin(case))
-        )];
-    };
-    let value = wording::span(timer.value);
-    let known = match timer.state {
-        TimerState::Measured => format!("measured, n = {}", timer.samples),
-        _ => format!("seen {}", wording::count(timer.samples as u64, "time")),
-    };
-    let lower = timer.value - margin(case);
-    let kept = case.request.idle.unwrap_or(Span::ZERO);
-    let client_side = if lower > Span::ZERO {
-        format!("keep idle connections for less than {} at {}", wording::span(lower), case.client.ip())
+/// Both ways to put a hop in order, as they can be pasted, what they cost, and why the margin.
+pub fn for_hop(hop: &ChainHop) -> Vec<String> {
+    let (Some(server), Some(raise), Some(lower)) = (hop.server_timer, hop.raise_to(), hop.lower_to()) else { return Vec::new() };
+    let (raise, lower) = (hops::whole_up(raise), hops::whole_down(lower));
+    let mut lines = vec![
+        accepting(hop, server.value, raise),
+        reusing(hop, lower),
+        format!(
+            "The margin is {}: the round trip is {}, and timers fire up to a second late or early{}.",
+            wording::span(hop.margin()),
+            wording::span(hop.rtt),
+            match hop.server_timer.map(|timer| timer.spread).filter(|spread| *spread > Span::ZERO) {
+                Some(spread) => format!(" (the server's scatters by {})", wording::span(spread)),
+                None => String::new(),
+            }
+        ),
+    ];
+    if hop.client_timer.is_none() {
+        let more = format!(
+            "How long the {} would have kept connections is not seen, only that it is {} or more: if you know its setting, give it with --assume {}=TIME.",
+            hops::role(hop),
+            wording::span(hop.client_keeps().unwrap_or_default()),
+            hop.client
+        );
+        lines.push(more);
+    }
+    lines
+}
+
+fn accepting(hop: &ChainHop, now: Span, raise: Span) -> String {
+    let value = wording::span(raise);
+    let unseen = if hop.client_timer.is_none() {
+        format!(" (and above the {}'s own setting, which is not seen)", hops::role(hop))
     } else {
-        format!("do not keep idle connections to {server} at {} at all", case.client.ip())
+        String::new()
     };
-    vec![format!(
-        "{server} closes idle connections after {value} ({known}), the client still used one after {}: {client_side}, or raise the server's keep-alive timeout above {}.",
-        wording::span(kept),
-        wording::span(kept + margin(case)),
-    )]
+    let line = format!("Raise the keep-alive of {} from {} to more than {value}{unseen}", hop.server, wording::span(now));
+    match products::named(&hop.server_product).map(|product| (product, product.directive(Setting::Accepting, raise))) {
+        Some((product, Some(directive))) => format!("{line}. {}: {directive}. It costs: {}.", product.name, product.cost),
+        Some((product, None)) => format!("{line} ({}; afterfin has no directive for it). It costs: {}.", product.name, product.cost),
+        None => format!(
+            "{line}; which product it is, the capture does not show. It costs idle sockets at the server (afterfin explain timeouts lists the settings)."
+        ),
+    }
 }
 
-fn stale(case: &Case, context: &Context<'_>) -> Vec<String> {
-    let mut advice = order(case, context);
-    advice.push(
-        "The FIN had arrived: a client that looks for it before it reuses a connection (readability check, validation after inactivity) loses nothing here."
-            .to_string(),
-    );
-    advice
+fn reusing(hop: &ChainHop, lower: Span) -> String {
+    if lower < Span::from_millis(200) {
+        return format!("Or let {} keep no idle connections to {} at all.", hops::client(hop), hop.server);
+    }
+    let line = format!("Or let {} keep idle connections to {} for no more than {}", hops::client(hop), hop.server, wording::span(lower));
+    let product = products::named(&hop.client_product);
+    if product.is_none()
+        && hop.client_is_proxy
+        && let Some(same) = products::named(&hop.server_product)
+        && let Some(directive) = same.directive(Setting::Reusing, lower)
+    {
+        return format!("{line}. If the proxy is {} too: {directive}. It costs a handshake more often.", same.name);
+    }
+    match product.map(|product| (product, product.directive(Setting::Reusing, lower))) {
+        Some((product, Some(directive))) => format!("{line}. {}: {directive}. It costs a handshake more often.", product.name),
+        Some((product, None)) => {
+            format!(
+                "{line} ({}: its setting takes no value that small, so do not keep any). It costs a handshake more often.",
+                product.name
+            )
+        }
+        None => format!("{line}; which product it is, the capture does not show. It costs a handshake more often."),
+    }
 }
 
-fn race(case: &Case, context: &Context<'_>) -> Vec<String> {
-    let mut advice = order(case, context);
-    advice.push("No check by the client can remove a race; only the order of the timers can, or a retry on a new connection.".to_string());
-    advice
+/// Advice for a device between that forgets silent connections.
+pub fn for_path(hop: &ChainHop) -> Vec<String> {
+    let (low, Some(high)) = hop.path else { return Vec::new() };
+    let keeps = hop.client_keeps().unwrap_or(high).max(high) + hop.margin();
+    let raise = hops::whole_up(keeps);
+    let bound = low.filter(|low| *low < high).unwrap_or(high);
+    let mut lines = vec![
+        format!(
+            "Let {} give up idle connections to {} after less than {}.",
+            hops::client(hop),
+            hop.server,
+            wording::span(hops::whole_down(bound))
+        ),
+        probes_before(bound),
+    ];
+    let hints = known_timeouts::within(low, high);
+    let devices = products::between(&hints);
+    let directive =
+        |product: &&Product| product.directive(Setting::Between, raise).map(|directive| format!("{}: {directive}", product.name));
+    let known: Vec<String> = devices.iter().filter_map(directive).collect();
+    let which = if known.is_empty() {
+        "; which device it is, the capture does not show".to_string()
+    } else {
+        format!(", if it is one of these: {}", known.join(" · "))
+    };
+    lines.push(format!("Or raise the timeout of its table above {}{which}.", wording::span(raise)));
+    lines
+}
+
+/// Start probes at less than half of a timeout.
+pub fn probes_before(timeout: Span) -> String {
+    let half = hops::whole_down(Span(timeout.nanos() / 2));
+    let directive = products::titled("Linux TCP keepalive").and_then(|product| {
+        let text = product.directive(Setting::Reusing, half).or_else(|| product.directive(Setting::Accepting, half))?;
+        Some(format!(" Linux: {text}."))
+    });
+    format!(
+        "Send TCP keepalive probes from {} of silence on: less than half of what the path allows, so that one lost probe does no harm.{}",
+        wording::span(half),
+        directive.filter(|_| half >= Span::from_secs(1)).unwrap_or_default()
+    )
 }
 
 fn forgotten(case: &Case, context: &Context<'_>) -> Vec<String> {
     let idle = case.request.wire_idle.or(case.request.idle).unwrap_or(Span::ZERO);
-    let survived = context.timers.of(case.server).and_then(|known| known.longest_survived).filter(|survived| *survived < idle);
+    let survived = context.timers.of(case.server).and_then(|known| known.survived_wire).filter(|survived| *survived < idle);
     let bracket =
         survived.map_or_else(String::new, |survived| format!(" (between {} and {})", wording::span(survived), wording::span(idle)));
-    let half = Span(survived.unwrap_or(idle).nanos() / 2);
     vec![
         format!(
-            "Something between {} and {} forgets silent connections{bracket}: let the client give them up earlier, or send TCP keepalive probes from {} of silence on.",
+            "Something between {} and {} forgets silent connections{bracket}: let the client give them up earlier.",
             case.client.ip(),
-            case.server,
-            wording::span(half)
+            case.server
         ),
+        probes_before(survived.unwrap_or(idle)),
         "A capture at the server for the same time settles who lost the connection.".to_string(),
     ]
 }

@@ -1,16 +1,17 @@
 //! What the detectors may look at besides their case: the timers, the other connections, the end of the capture.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::foreign::Foreign;
 use crate::endpoint::Endpoint;
-use crate::infer::Timers;
+use crate::infer::{ChainHop, Timers};
 use crate::observe::legs::Relation;
 use crate::observe::path::HopChange;
 use crate::observe::{Case, Observer};
 use crate::options::Thresholds;
 use crate::report::How;
-use crate::tcp::Connection;
+use crate::tcp::{Connection, Connections};
 use crate::time::{Span, Timestamp};
 
 /// Connections to one server that die within this of each other died of one event (a restart).
@@ -27,11 +28,13 @@ const KEPT_LEGS: usize = 16;
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Every connection.
-    pub connections: &'a [Connection],
+    pub connections: &'a Connections,
     /// What was observed.
     pub observer: &'a Observer,
     /// Which timers are at work.
     pub timers: &'a Timers,
+    /// The hops of the path.
+    pub hops: &'a [ChainHop],
     /// Thresholds.
     pub thresholds: Thresholds,
     /// Time of the last frame.
@@ -48,6 +51,7 @@ pub struct Context<'a> {
     waits: BTreeMap<Endpoint, Vec<Span>>,
     servers: BTreeMap<Endpoint, ServerActivity>,
     legs: BTreeMap<usize, Vec<(usize, Relation)>>,
+    by_pair: BTreeMap<(IpAddr, Endpoint), usize>,
 }
 
 /// When one server endpoint was last heard, and when its connections were reset without a close.
@@ -61,7 +65,14 @@ struct ServerActivity {
 
 impl<'a> Context<'a> {
     /// Gathers what the detectors need.
-    pub fn new(connections: &'a [Connection], observer: &'a Observer, timers: &'a Timers, thresholds: Thresholds, end: Timestamp) -> Self {
+    pub fn new(
+        connections: &'a Connections,
+        observer: &'a Observer,
+        timers: &'a Timers,
+        hops: &'a [ChainHop],
+        thresholds: Thresholds,
+        end: Timestamp,
+    ) -> Self {
         let mut servers: BTreeMap<Endpoint, ServerActivity> = BTreeMap::new();
         for (at, connection) in connections.iter().enumerate() {
             let heard = connection.server_half().last.filter(|_| connection.server_half().data_end.is_some());
@@ -86,7 +97,18 @@ impl<'a> Context<'a> {
         let foreign = Foreign::gather(connections, observer);
         let (failovers, waits) = (failovers(connections, observer, thresholds.idle_gap), waits(connections, observer));
         let (pauses, asked) = (Vec::new(), BTreeSet::new());
-        Self { connections, observer, timers, thresholds, end, pauses, asked, foreign, failovers, waits, servers, legs }
+        let by_pair = hops.iter().enumerate().map(|(at, hop)| ((hop.client, hop.server), at)).collect();
+        Self { connections, observer, timers, hops, thresholds, end, pauses, asked, foreign, failovers, waits, servers, legs, by_pair }
+    }
+
+    /// The hop between a client host and a server endpoint.
+    pub fn hop(&self, client: IpAddr, server: Endpoint) -> Option<&'a ChainHop> {
+        self.hops.get(*self.by_pair.get(&(client, server))?)
+    }
+
+    /// The client's endpoint of a connection, by its number.
+    pub fn client_of(&self, stream: u64) -> Option<Endpoint> {
+        self.connection(stream).map(|(_, connection)| connection.client_endpoint())
     }
 
     /// The connections that belong together with the one at index `at`.
@@ -141,12 +163,12 @@ impl<'a> Context<'a> {
     }
 }
 
-fn failovers(connections: &[Connection], observer: &Observer, idle_gap: Span) -> BTreeSet<(u16, u16)> {
+fn failovers(connections: &Connections, observer: &Observer, idle_gap: Span) -> BTreeSet<(u16, u16)> {
     let changes = (0..connections.len()).filter_map(|at| observer.watch(at)).flat_map(|watch| watch.path.changes());
     changes.filter(|change| change.silence < idle_gap).map(|change| (change.from, change.to)).collect()
 }
 
-fn waits(connections: &[Connection], observer: &Observer) -> BTreeMap<Endpoint, Vec<Span>> {
+fn waits(connections: &Connections, observer: &Observer) -> BTreeMap<Endpoint, Vec<Span>> {
     let mut waits: BTreeMap<Endpoint, Vec<Span>> = BTreeMap::new();
     for (at, connection) in connections.iter().enumerate() {
         let Some(close) = observer.watch(at).and_then(|watch| watch.waiting_close.as_deref()) else { continue };
@@ -158,7 +180,7 @@ fn waits(connections: &[Connection], observer: &Observer) -> BTreeMap<Endpoint, 
 }
 
 /// The links, both ways. A translated SYN must be answered by the same SYN-ACK number, where both are known.
-fn legs(connections: &[Connection], observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
+fn legs(connections: &Connections, observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
     let mut legs: BTreeMap<usize, Vec<(usize, Relation)>> = BTreeMap::new();
     for link in &observer.legs.links {
         let (Some(first), Some(second)) = (connections.get(link.first), connections.get(link.second)) else { continue };

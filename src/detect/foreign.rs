@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::endpoint::{Endpoint, Side};
 use crate::observe::{Case, Observer};
 use crate::report::RstShape;
-use crate::tcp::Connection;
+use crate::tcp::{Connection, Connections};
 use crate::tcp::half::{Mark, Position};
 
 /// An RST that belongs to no connection of its own addresses.
@@ -39,7 +39,7 @@ fn number(position: Position) -> u32 {
 
 impl Foreign {
     /// Looks through all connections; the second index only where a connection was met in the middle.
-    pub fn gather(connections: &[Connection], observer: &Observer) -> Self {
+    pub fn gather(connections: &Connections, observer: &Observer) -> Self {
         let mut foreign = Self::default();
         let met_in_the_middle = |at: usize| observer.watch(at).is_some_and(|watch| watch.cases.iter().any(|case| case.request.first_ever));
         let wanted = (0..connections.len()).any(met_in_the_middle);

@@ -5,30 +5,45 @@
 
 pub mod abandoned_response;
 mod advice;
+pub mod age_limit_close;
 pub mod close_race;
 pub mod close_wait_leak;
 pub mod closed_without_response;
 pub mod connect_failed;
+pub mod connection_churn;
 mod consequence;
 pub mod context;
+pub mod cost;
 mod draft;
 mod foreign;
 pub mod groups;
 pub mod idle_during_response;
+pub mod hops;
+pub mod keepalive_too_slow;
 pub mod keepalive_unanswered;
+pub mod mass_close;
 mod origin;
 pub mod path_change;
 mod relation;
+pub mod request_limit_close;
 pub mod silent_drop;
 pub mod stale_reuse;
 pub mod state_lost;
 pub mod swallowed_request;
 pub mod timeline;
+pub mod timeout_mismatch;
 pub mod verdict;
 pub mod wording;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+pub use crate::infer::known_timeouts::KnownTimeout;
+
+use crate::endpoint::Role;
+use crate::infer::ChainHop;
 use crate::observe::Case;
-use crate::report::{Finding, Kind};
+use crate::report::{EndpointView, Finding, Kind};
 use context::Context;
 use swallowed_request::Judgement;
 
@@ -52,9 +67,14 @@ pub struct KindPage {
     pub basis: &'static str,
 }
 
+/// Known default timeouts that contain every word, in any field; without words, all of them.
+pub fn known_timeouts(words: &[String]) -> Vec<&'static KnownTimeout> {
+    crate::infer::known_timeouts::search(words)
+}
+
 /// The registry: every kind of finding that is detected, in the order of severity.
 pub fn pages() -> &'static [KindPage] {
-    const PAGES: [KindPage; 12] = [
+    const PAGES: [KindPage; 18] = [
         stale_reuse::PAGE,
         close_race::PAGE,
         swallowed_request::PAGE,
@@ -62,11 +82,17 @@ pub fn pages() -> &'static [KindPage] {
         silent_drop::PAGE,
         closed_without_response::PAGE,
         path_change::PAGE,
+        timeout_mismatch::PAGE,
         close_wait_leak::PAGE,
         keepalive_unanswered::PAGE,
+        keepalive_too_slow::PAGE,
         abandoned_response::PAGE,
         idle_during_response::PAGE,
         connect_failed::PAGE,
+        connection_churn::PAGE,
+        request_limit_close::PAGE,
+        age_limit_close::PAGE,
+        mass_close::PAGE,
     ];
     &PAGES
 }
@@ -90,6 +116,8 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     findings.extend(connect_failed::judge(context));
+    let together = of_many(&findings, context);
+    findings.extend(together);
     findings.sort_by_key(|finding| {
         (std::cmp::Reverse(finding.severity), finding.kind, finding.time, finding.frame, finding.stream, finding.client)
     });
@@ -98,6 +126,37 @@ pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     }
     consequence::link(&mut findings);
     consequence::link_legs(&mut findings, context);
+    findings
+}
+
+/// Findings about many connections: per hop, and per server endpoint.
+fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
+    let mut by_pair: BTreeMap<(IpAddr, EndpointView), Vec<&Finding>> = BTreeMap::new();
+    for finding in lost.iter().filter(|finding| finding.kind.is_request_loss()) {
+        by_pair.entry((finding.client.ip, finding.server)).or_default().push(finding);
+    }
+    let none = Vec::new();
+    let mismatch = |hop: &ChainHop| {
+        let losses = by_pair.get(&(hop.client, hop.server.into())).unwrap_or(&none);
+        timeout_mismatch::judge(hop, losses, context)
+    };
+    let mut findings: Vec<Finding> = context.hops.iter().filter(|hop| !hop.translated).filter_map(mismatch).collect();
+    for (server, seen) in &context.observer.samples.servers {
+        let Some(known) = context.timers.of(*server) else { continue };
+        findings.extend(request_limit_close::judge(*server, known, context));
+        findings.extend(age_limit_close::judge(*server, known, context));
+        findings.extend(seen.by_server.events.iter().filter_map(|event| mass_close::judge(*server, event, context)));
+        findings.extend(keepalive_too_slow::judge(*server, Role::Server, known, &known.probes, &seen.probes, context));
+        for (client, pair) in &seen.clients {
+            findings.extend(connection_churn::judge(*client, *server, pair));
+            if let Some(timers) = known.clients.get(client) {
+                findings.extend(keepalive_too_slow::judge(*server, Role::Client, known, &timers.probes, &pair.probes, context));
+            }
+        }
+    }
+    for finding in &mut findings {
+        finding.client.port = 0;
+    }
     findings
 }
 

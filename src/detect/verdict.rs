@@ -1,49 +1,56 @@
 //! The verdict: two or three plain sentences. What happened, how often, whose timer, what it cost.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use super::context::Context;
-use super::wording;
+use super::cost::is_loss;
+use super::{hops, wording};
 use crate::endpoint::Endpoint;
 use crate::report::{Cost, Finding, Kind, Retried, Severity, TimerState};
-
-/// What the findings cost.
-pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
-    let lost = findings.iter().filter(|finding| is_loss(finding));
-    let mut cost = Cost::default();
-    for finding in lost {
-        cost.requests_lost += finding.count;
-        let next = finding.next.as_ref();
-        cost.retried += u64::from(next.is_some_and(|next| matches!(next.retried, Retried::Yes | Retried::Probably)));
-        cost.surfaced += u64::from(next.is_some_and(|next| next.surfaced.is_some()));
-    }
-    for (at, _) in context.connections.iter().enumerate() {
-        if let Some(span) = context.observer.watch(at).and_then(|watch| watch.half_closed.as_deref()) {
-            let until = span.ended.map_or(context.end, |(mark, _)| mark.time).min(context.recorded_until(span.fin.time));
-            cost.dead_held = cost.dead_held + until.since(span.fin.time).max(crate::time::Span::ZERO);
-        }
-    }
-    cost
-}
-
-/// A request lost, each incident once.
-fn is_loss(finding: &Finding) -> bool {
-    finding.kind.is_request_loss() && finding.severity == Severity::Error && finding.consequence_of.is_none()
-}
 
 /// The sentences.
 pub fn sentences(findings: &[Finding], cost: &Cost, context: &Context<'_>) -> Vec<String> {
     let mut sentences = Vec::new();
     if cost.requests_lost == 0 {
         sentences.push(nothing_lost(findings, context));
-        sentences.extend(worst_other(findings));
+        match which_timer(findings, context) {
+            Some((sentence, finding)) => {
+                sentences.push(sentence);
+                sentences.extend(finding.reasons.iter().find(|reason| reason.contains("not hurt")).map(|reason| capital(reason)));
+            }
+            None => sentences.extend(worst_other(findings)),
+        }
         return sentences;
     }
+    let root = which_timer(findings, context).map(|(sentence, _)| sentence);
+    let found = root.is_some();
+    sentences.extend(root);
     sentences.push(what_happened(findings, cost));
-    sentences.extend(whose_timer(findings, context));
+    if !found {
+        sentences.extend(whose_timer(findings, context));
+    }
     sentences.push(what_it_cost(cost, findings));
     sentences
+}
+
+/// The one sentence: whose timer is in the wrong order and what to set it to. Where several are, the one that cost most.
+fn which_timer<'f>(findings: &'f [Finding], context: &Context<'_>) -> Option<(String, &'f Finding)> {
+    let lost_under = |finding: &Finding| {
+        let same = |loss: &&Finding| is_loss(loss) && loss.client.ip == finding.client.ip && loss.server == finding.server;
+        findings.iter().filter(same).map(|loss| loss.count).sum::<u64>()
+    };
+    let root = findings
+        .iter()
+        .filter(|finding| finding.kind == Kind::TimeoutMismatch)
+        .max_by_key(|finding| (finding.severity, lost_under(finding), std::cmp::Reverse(finding.number)))?;
+    let hop = context.hop(root.client.ip, Endpoint::new(root.server.ip, root.server.port))?;
+    Some((hops::says(hop), root))
+}
+
+/// With a capital and a full stop.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }
 
 fn what_happened(findings: &[Finding], cost: &Cost) -> String {
@@ -86,7 +93,7 @@ fn whose_timer(findings: &[Finding], context: &Context<'_>) -> Option<String> {
         .max_by_key(|(server, timer)| (timer.samples, std::cmp::Reverse(**server)))?;
     let n = match timer.state {
         TimerState::Measured => format!("n = {}, measured", timer.samples),
-        _ => wording::count(timer.samples as u64, "sample"),
+        _ => wording::count(timer.samples, "sample"),
     };
     let host = findings
         .iter()
@@ -136,10 +143,12 @@ fn nothing_lost(findings: &[Finding], context: &Context<'_>) -> String {
         return "There is no TCP connection in this capture.".to_string();
     }
     let used = context.connections.iter().filter(|connection| connection.after_fin.is_some()).count();
-    let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<usize>();
+    let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<u64>();
     let mut text = format!("No request was lost to a closed or forgotten connection among {}", wording::count(connections, "connection"));
     if findings.is_empty() && used == 0 && noticed > 0 {
-        let _ = write!(text, "; {} by servers were noticed in time", wording::count(noticed as u64, "idle close")); // writing to a string does not fail
+        text.push_str("; ");
+        text.push_str(&wording::count(noticed, "idle close"));
+        text.push_str(" by servers were noticed in time");
     }
     text.push('.');
     text

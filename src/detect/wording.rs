@@ -81,10 +81,16 @@ pub fn wireshark_filter(a: Endpoint, b: Endpoint) -> String {
     format!("{} == {} && {} == {} && tcp.port == {} && tcp.port == {}", family(a.ip()), a.ip(), family(b.ip()), b.ip(), a.port(), b.port())
 }
 
-/// A display filter for all connections of a host to a server.
-pub fn wireshark_filter_hosts(client: IpAddr, server: Endpoint) -> String {
-    let family = |ip: IpAddr| if ip.is_ipv4() { "ip.addr" } else { "ipv6.addr" };
-    format!("{} == {client} && {} == {} && tcp.port == {}", family(client), family(server.ip()), server.ip(), server.port())
+/// A display filter for everything between a host and a server endpoint.
+pub fn filter_of_pair(client: IpAddr, server: Endpoint) -> String {
+    let family = if server.ip().is_ipv4() { "ip.addr" } else { "ipv6.addr" };
+    format!("{family} == {client} && {}", filter_of_server(server))
+}
+
+/// A display filter for everything of a server endpoint.
+pub fn filter_of_server(server: Endpoint) -> String {
+    let family = if server.ip().is_ipv4() { "ip.addr" } else { "ipv6.addr" };
+    format!("{family} == {} && tcp.port == {}", server.ip(), server.port())
 }
 
 /// `1 request`, `3 requests`.

@@ -20,6 +20,8 @@ const REMEMBERED_SYNS: usize = 8192;
 const OPEN_UNDER_ONE_LABEL: usize = 64;
 /// So many labels are watched.
 const OPEN_LABELS: usize = 16_384;
+/// So many emptied lists are kept for use.
+const SPARE_LISTS: usize = 64;
 /// So many links are kept.
 const KEPT_LINKS: usize = 1 << 20;
 
@@ -70,6 +72,8 @@ pub struct Legs {
     syns: HashMap<SynNumbers, Opening, ahash::RandomState>,
     order: VecDeque<SynNumbers>,
     open: HashMap<u64, Vec<Opening>, ahash::RandomState>,
+    /// Emptied lists, to be used again: no allocation per request.
+    spare: Vec<Vec<Opening>>,
     /// The links, in the order in which they were seen; each once.
     pub links: Vec<Link>,
 }
@@ -109,7 +113,8 @@ impl Legs {
         if self.open.len() >= OPEN_LABELS && !self.open.contains_key(&label) {
             return;
         }
-        let list = self.open.entry(label).or_default();
+        let spare = &mut self.spare;
+        let list = self.open.entry(label).or_insert_with(|| spare.pop().unwrap_or_default());
         list.retain(|open| open.connection != connection);
         if list.len() < OPEN_UNDER_ONE_LABEL {
             list.push(Opening { connection, mark, client, server });
@@ -123,8 +128,11 @@ impl Legs {
         }
         if let Some(list) = self.open.get_mut(&label) {
             list.retain(|open| open.connection != connection);
-            if list.is_empty() {
-                self.open.remove(&label);
+            if list.is_empty()
+                && let Some(list) = self.open.remove(&label)
+                && self.spare.len() < SPARE_LISTS
+            {
+                self.spare.push(list);
             }
         }
     }

@@ -5,12 +5,15 @@
 //! the [`samples`] that `infer` turns into timers, and the [`retry`] watch.
 
 pub mod case;
+pub mod closes;
+pub mod distribution;
 pub mod legs;
 pub mod log;
 pub mod observer;
 pub mod path;
 pub mod request;
 pub mod retry;
+pub mod sampler;
 pub mod samples;
 
 pub use case::Case;

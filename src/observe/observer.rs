@@ -6,15 +6,16 @@ use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
-use super::samples::{IdleClose, Samples};
+use super::sampler::{self, Sampled};
+use super::samples::{Samples, SeenGap};
 use crate::app::{Label, What};
 use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
-use crate::report::{How, StateView};
+use crate::report::How;
 use crate::segment::IcmpQuote;
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
-use crate::tcp::{Connection, Step};
+use crate::tcp::{Connection, Connections, Step};
 use crate::time::{Span, Timestamp};
 
 /// So many cases of one connection are kept.
@@ -25,7 +26,7 @@ const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
 const WELL_AFTER: Span = Span::from_millis(50);
 /// A TLS record below this carries no request (see the TLS reader: an HTTP/2 GOAWAY or PING with its header).
 const LEAST_ENCRYPTED_REQUEST: u32 = 64;
-/// So many event logs of connections without a case are kept, for groups that have no case.
+/// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
 
 /// One side closed, the other acknowledged and stayed.
@@ -100,6 +101,8 @@ pub struct Watch {
     pub challenged: Option<Mark>,
     /// HTTP/2: the last stream id of the server's GOAWAY.
     last_stream: Option<u32>,
+    /// What sampling remembers.
+    pub sampled: Sampled,
     retry_of: Option<usize>,
     finished: bool,
 }
@@ -111,7 +114,6 @@ pub struct Observer {
     retry_window: Span,
     options: AnalysisOptions,
     watches: Vec<Watch>,
-    plain_logs: usize,
     /// The hops of the capture.
     pub hops: Hops,
     /// Idle times.
@@ -130,7 +132,6 @@ impl Observer {
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
             watches: Vec::new(),
-            plain_logs: 0,
             hops: Hops::default(),
             samples: Samples::default(),
             retries: RetryWatch::default(),
@@ -194,16 +195,55 @@ impl Observer {
         }
         self.log(step, connection);
         self.half_close(step, connection);
-        self.sample_close(step, connection);
         self.waiting_close(step, connection);
-        if step.side == connection.client { self.client_step(step, connection) } else { self.server_step(step, connection) }
+        if let Some(watch) = self.watches.get_mut(step.connection) {
+            sampler::step(&mut self.samples, &mut watch.sampled, step, connection, self.idle_gap);
+        }
+        if step.side == connection.client {
+            self.client_step(step, connection);
+        } else {
+            self.server_step(step, connection);
+        }
+        self.settle(step.connection, connection);
+    }
+
+    /// Both sides have closed and know it: nothing can be found about this connection any more, its log and its spare request go.
+    fn settle(&mut self, at: usize, connection: &Connection) {
+        let over = connection.halves.iter().all(|half| half.effective_fin().is_some_and(|fin| fin.acknowledged.is_some()));
+        if !over || self.is_log_wanted(at, connection) {
+            return;
+        }
+        let unanswered = self.watches.get(at).is_some_and(|watch| watch.pending.as_deref().is_some_and(|r| r.response.is_none()));
+        if let Some(watch) = self.watches.get_mut(at)
+            && !unanswered
+        {
+            watch.log = None;
+            watch.spare = None;
+            watch.pending = None;
+        }
+    }
+
+    /// Whether the log of a connection is needed for the report: it was asked for, it has a case, or it is one of the first that show an idle
+    /// close or keepalive probes.
+    fn is_log_wanted(&self, at: usize, connection: &Connection) -> bool {
+        let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
+            || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
+        let long_half_closed = |watch: &Watch| {
+            watch.half_closed.as_deref().is_some_and(|span| {
+                span.used || span.ended.is_none_or(|(mark, _)| mark.time.since(span.fin.time) >= self.options.thresholds.close_wait)
+            })
+        };
+        self.options.timelines.contains(&connection.stream)
+            || self.watches.get(at).is_some_and(|watch| !watch.cases.is_empty() || long_half_closed(watch))
+            || (notable && at < KEPT_PLAIN_LOGS)
     }
 
     /// The capture ends at `end`.
-    pub fn finish_all(&mut self, connections: &[Connection], end: Timestamp) {
+    pub fn finish_all(&mut self, connections: &Connections, end: Timestamp) {
         for (at, connection) in connections.iter().enumerate() {
             self.finish(at, connection, end);
         }
+        self.samples.finish();
     }
 
     fn finish(&mut self, at: usize, connection: &Connection, end: Timestamp) {
@@ -215,17 +255,12 @@ impl Observer {
             self.note(at, connection, event);
         }
         self.conclude(at, connection);
-        let wanted = self.options.timelines.contains(&connection.stream);
-        let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
-            || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
+        let wanted = self.is_log_wanted(at, connection);
         if let Some(watch) = self.watches.get_mut(at) {
             watch.finished = true;
-            let kept_as_plain = notable && self.plain_logs < KEPT_PLAIN_LOGS;
-            let needed = wanted || !watch.cases.is_empty() || watch.half_closed.is_some();
-            if !needed && !kept_as_plain {
+            watch.spare = None;
+            if !wanted {
                 watch.log = None;
-            } else if !needed {
-                self.plain_logs += 1;
             }
         }
     }
@@ -392,7 +427,8 @@ impl Observer {
                     if covers && request.response.is_none() {
                         request.response = Some(step.mark);
                         request.status = payload.message.status;
-                        answered = Some((*payload, request.after_idle_gap.then_some(request.idle).flatten(), request.retry_of));
+                        let gap = request.after_idle_gap.then_some(request.idle).flatten();
+                        answered = Some((*payload, gap.map(|idle| (idle, request.mark, request.wire_idle)), request.retry_of));
                         if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
                             surfaced = Some((request.mark, Some(status), request.message.label));
                         }
@@ -422,9 +458,10 @@ impl Observer {
             self.legs.done(label, step.connection);
             watch.responses = watch.responses.saturating_add(1);
             self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
-            if let Some(idle) = idle {
+            if let Some((idle, mark, wire_idle)) = idle {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
-                self.samples.survived(server, connection.client_endpoint().ip(), idle, connection.stream);
+                let gap = SeenGap { idle, stream: connection.stream, mark };
+                self.samples.survived(server, connection.client_endpoint().ip(), watch.sampled.host, gap, wire_idle);
             }
             if let Some(suspect) = retry_of {
                 self.retries.answered(suspect);
@@ -473,24 +510,23 @@ impl Observer {
                 let case = Case::close(at, request.clone(), connection, watch.longest_survived);
                 watch.cases.push(case);
             }
+            let silent = request.retransmissions >= 2 && request.resets.iter().all(Option::is_none);
+            // A FIN that comes after the RST that answered the request (another server's own timer) does not explain it.
+            let reset = request.first_reset().map(|reset| reset.mark.frame);
+            let no_fin = server.effective_fin().is_none_or(|fin| reset.is_some_and(|reset| reset < fin.mark.frame));
+            let forgotten = no_fin && request.rst_before.is_none() && request.acked.is_none();
+            if let Some(idle) = request.wire_idle
+                && request.after_idle_gap
+                && forgotten
+                && (silent || request.reply_reset().is_some())
+            {
+                self.samples.failed(connection.server_endpoint(), idle, connection.stream);
+            }
         }
         watch.spare = watch.pending.take();
     }
 
     // ---- closes -----------------------------------------------------------------------------------------------------
-
-    fn sample_close(&mut self, step: &Step, connection: &Connection) {
-        let Some(close) = connection.close.filter(|close| close.mark.frame == step.mark.frame && close.side == step.side) else { return };
-        let (Some(idle), false, true) = (close.idle, close.outstanding, connection.turn.is_some()) else { return };
-        let sample =
-            IdleClose { stream: connection.stream, client: connection.client_endpoint().ip(), idle, by_rst: close.how == How::Rst };
-        let server = connection.server_endpoint();
-        if step.side == connection.client {
-            self.samples.client_close(server, sample);
-        } else {
-            self.samples.server_close(server, sample);
-        }
-    }
 
     fn waiting_close(&mut self, step: &Step, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(step.connection) else { return };
@@ -668,11 +704,4 @@ pub fn label_hash(label: &str) -> u64 {
         return 0;
     }
     label.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)) | 1
-}
-
-impl Watch {
-    /// Whether the connection ended well and nothing of it is needed any more.
-    pub fn is_plain(&self, connection: &Connection) -> bool {
-        self.cases.is_empty() && matches!(connection.state_view(), StateView::Closed)
-    }
 }

@@ -1,46 +1,113 @@
-//! Idle times and what ended them, by server endpoint and client host: what `infer` measures timers with. Bounded per endpoint; counts go
-//! on when the lists are full.
+//! What `infer` measures timers with, by server endpoint, client host and host name: idle times and what ended them, gaps survived,
+//! keepalive probes, counts and ages. Everything is bounded; counts go on when the lists are full.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use arrayvec::ArrayString;
+
+use super::closes::{CloseFacts, Closes};
+use super::distribution::Distribution;
+use crate::app::Protocol;
 use crate::endpoint::Endpoint;
-use crate::time::Span;
+use crate::tcp::half::Mark;
+use crate::time::{Span, Timestamp};
 
-/// So many closes are kept per server endpoint.
-const KEPT_CLOSES: usize = 4096;
-/// So many server endpoints and pairs are kept.
-const KEPT_ENDPOINTS: usize = 65_536;
+/// So many server endpoints are told apart.
+const KEPT_SERVERS: usize = 65_536;
+/// So many pairs of client host and server endpoint are told apart.
+const KEPT_CLIENTS: usize = 131_072;
+/// So many host names are told apart behind one endpoint.
+const KEPT_HOSTS: usize = 64;
+/// So many host names are remembered.
+const KEPT_NAMES: usize = 16_384;
+/// So many different counts of requests before a close are told apart.
+const KEPT_COUNTS: usize = 32;
+/// So many failed gaps are kept per endpoint.
+const KEPT_FAILED: usize = 64;
+/// A close so soon after a response was not caused by idleness (catalogue D6).
+const IMMEDIATE: Span = Span::from_millis(50);
 
-/// One close of an idle connection.
+/// The name of a host behind an address: an index into [`Samples::names`], 0 for none.
+pub type HostId = u32;
+
+/// Where a gap was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdleClose {
+pub struct SeenGap {
+    /// How long.
+    pub idle: Span,
     /// Connection.
     pub stream: u64,
-    /// Client host.
-    pub client: IpAddr,
-    /// Application idle before it.
-    pub idle: Span,
-    /// It was an RST.
-    pub by_rst: bool,
+    /// The segment that ended it.
+    pub mark: Mark,
 }
 
-/// Closes by one side of the connections to one server.
+/// Closes right after a response, by the number of requests before them.
 #[derive(Clone, Debug, Default)]
-pub struct Closes {
-    /// The first so many.
-    pub list: Vec<IdleClose>,
+pub struct ImmediateCloses {
+    /// Number of requests → how many closes, and the first of them.
+    pub by_requests: BTreeMap<u32, (u64, CloseFacts)>,
     /// All of them.
     pub count: u64,
 }
 
-impl Closes {
-    fn add(&mut self, close: IdleClose) {
-        self.count += 1;
-        if self.list.len() < KEPT_CLOSES {
-            self.list.push(close);
-        }
-    }
+/// Keepalive probes of one side.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeSamples {
+    /// Silence before the first probe of a train.
+    pub idle: Distribution,
+    /// Time between unanswered probes.
+    pub interval: Distribution,
+    /// Unanswered probes before the prober gave up → how often.
+    pub gave_up_after: BTreeMap<u32, u64>,
+    /// The first probe seen.
+    pub first: Option<(u64, Mark)>,
+}
+
+/// What was seen of one host name behind an endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct HostSamples {
+    /// Idle times before closes by the server.
+    pub idle: Distribution,
+    /// Gaps after which a request was answered.
+    pub survived: Distribution,
+}
+
+/// What was seen of one client host at one server endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct ClientSamples {
+    /// Closes by the client while nothing was outstanding.
+    pub closes: Closes,
+    /// The longest gap after which a request was answered.
+    pub survived: Option<SeenGap>,
+    /// The longest gap after which a request was sent at all.
+    pub reused: Option<SeenGap>,
+    /// The longest idle time at the end of which the client still had not closed (it sent a request, or the server closed).
+    pub held: Option<SeenGap>,
+    /// Idle connections of this client that the server closed first.
+    pub closed_by_server: u64,
+    /// The first of them.
+    pub first_closed_by_server: Option<(u64, Mark)>,
+    /// Connections.
+    pub connections: u64,
+    /// Connections that carried more than one request.
+    pub reused_connections: u64,
+    /// Connections that the client closed right after their only response, though the server would have kept them.
+    pub single: u64,
+    /// Of these, followed by another connection soon after.
+    pub avoidable: u64,
+    /// The last such close, until another connection follows.
+    pub last_single: Option<Timestamp>,
+    /// The first of them.
+    pub first_single: Option<(u64, Mark)>,
+    /// First and last connection.
+    pub first_opened: Option<Timestamp>,
+    /// See `first_opened`.
+    pub last_opened: Option<Timestamp>,
+    /// Largest round trip at the vantage.
+    pub rtt: Option<Span>,
+    /// Keepalive probes of this client.
+    pub probes: ProbeSamples,
 }
 
 /// What was seen of one server endpoint.
@@ -48,23 +115,30 @@ impl Closes {
 pub struct ServerSamples {
     /// Closes by the server while nothing was outstanding.
     pub by_server: Closes,
-    /// Closes by clients while nothing was outstanding.
-    pub by_client: Closes,
-    /// The longest gap after which a request was answered, by client host.
-    pub survived: BTreeMap<IpAddr, (Span, u64)>,
-    /// Gaps after which a request met no state or silence.
+    /// Closes by the server right after a response.
+    pub immediate: ImmediateCloses,
+    /// By host name, where the client says it.
+    pub hosts: BTreeMap<HostId, HostSamples>,
+    /// By client host.
+    pub clients: BTreeMap<IpAddr, ClientSamples>,
+    /// Gaps after which a request was answered.
+    pub survived: Distribution,
+    /// The longest silence of the wire after which a request was answered: what tables on the way allow.
+    pub survived_wire: Option<Span>,
+    /// Silences of the wire after which a request met no state or silence, and their connections.
     pub failed: Vec<(Span, u64)>,
     /// `Keep-Alive: timeout=` as last announced.
     pub announced: Option<u32>,
     /// What the server says it is.
     pub product: String,
-}
-
-impl ServerSamples {
-    /// The longest gap survived by any client's connection.
-    pub fn longest_survived(&self) -> Option<Span> {
-        self.survived.values().map(|(span, _)| *span).max()
-    }
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The most requests that a connection carried.
+    pub most_requests: u32,
+    /// The greatest age at which a connection was answered.
+    pub oldest: Span,
+    /// Keepalive probes of the server.
+    pub probes: ProbeSamples,
 }
 
 /// All samples.
@@ -72,49 +146,107 @@ impl ServerSamples {
 pub struct Samples {
     /// By server endpoint, in order.
     pub servers: BTreeMap<Endpoint, ServerSamples>,
+    /// Host names by their number less one.
+    pub names: Vec<ArrayString<48>>,
+    numbers: BTreeMap<ArrayString<48>, HostId>,
+    clients: usize,
 }
 
 impl Samples {
-    fn of(&mut self, server: Endpoint) -> Option<&mut ServerSamples> {
-        if self.servers.len() >= KEPT_ENDPOINTS && !self.servers.contains_key(&server) {
+    /// The samples of a server; `None` when too many were seen.
+    pub fn server(&mut self, server: Endpoint) -> Option<&mut ServerSamples> {
+        if self.servers.len() >= KEPT_SERVERS && !self.servers.contains_key(&server) {
             return None;
         }
         Some(self.servers.entry(server).or_default())
     }
 
-    /// The server closed an idle connection.
-    pub fn server_close(&mut self, server: Endpoint, close: IdleClose) {
-        if let Some(samples) = self.of(server) {
-            samples.by_server.add(close);
+    /// The samples of a client at a server; `None` when too many were seen.
+    pub fn client(&mut self, server: Endpoint, client: IpAddr) -> Option<&mut ClientSamples> {
+        let full = self.clients >= KEPT_CLIENTS;
+        let samples =
+            if self.servers.len() >= KEPT_SERVERS { self.servers.get_mut(&server)? } else { self.servers.entry(server).or_default() };
+        if !samples.clients.contains_key(&client) {
+            if full {
+                return None;
+            }
+            self.clients += 1;
+        }
+        Some(samples.clients.entry(client).or_default())
+    }
+
+    /// The number of a host name.
+    pub fn host(&mut self, name: &ArrayString<48>) -> HostId {
+        if let Some(known) = self.numbers.get(name) {
+            return *known;
+        }
+        let Some(number) = u32::try_from(self.names.len() + 1).ok().filter(|_| self.names.len() < KEPT_NAMES) else { return 0 };
+        self.names.push(*name);
+        self.numbers.insert(*name, number);
+        number
+    }
+
+    /// The name with this number.
+    pub fn name(&self, host: HostId) -> Option<&str> {
+        self.names.get(usize::try_from(host).ok()?.checked_sub(1)?).map(ArrayString::as_str)
+    }
+
+    /// The server closed a connection while nothing was outstanding.
+    pub fn server_close(&mut self, server: Endpoint, client: IpAddr, host: HostId, close: CloseFacts, asked_for: bool) {
+        let Some(samples) = self.server(server) else { return };
+        if close.idle <= IMMEDIATE {
+            if !asked_for {
+                samples.immediate.add(close);
+            }
+            return;
+        }
+        samples.by_server.add(close);
+        if let Some(of_host) = samples.host(host) {
+            of_host.idle.add(close.stream, close.idle);
+        }
+        if let Some(pair) = self.client(server, client) {
+            pair.closed_by_server += 1;
+            pair.first_closed_by_server.get_or_insert((close.stream, close.mark));
+            longest(&mut pair.held, SeenGap { idle: close.idle, stream: close.stream, mark: close.mark });
         }
     }
 
-    /// The client closed an idle connection.
-    pub fn client_close(&mut self, server: Endpoint, close: IdleClose) {
-        if let Some(samples) = self.of(server) {
-            samples.by_client.add(close);
+    /// The client closed a connection while nothing was outstanding.
+    pub fn client_close(&mut self, server: Endpoint, client: IpAddr, close: CloseFacts) {
+        if let Some(pair) = self.client(server, client)
+            && close.idle > IMMEDIATE
+        {
+            pair.closes.add(close);
         }
     }
 
     /// A request after an idle gap was answered.
-    pub fn survived(&mut self, server: Endpoint, client: IpAddr, idle: Span, stream: u64) {
-        if let Some(samples) = self.of(server) {
-            if samples.survived.len() >= KEPT_CLOSES && !samples.survived.contains_key(&client) {
-                return;
-            }
-            let longest = samples.survived.entry(client).or_insert((idle, stream));
-            if idle > longest.0 {
-                *longest = (idle, stream);
-            }
+    pub fn survived(&mut self, server: Endpoint, client: IpAddr, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
+        let Some(samples) = self.server(server) else { return };
+        samples.survived.add(gap.stream, gap.idle);
+        samples.survived_wire = samples.survived_wire.max(wire_idle);
+        if let Some(of_host) = samples.host(host) {
+            of_host.survived.add(gap.stream, gap.idle);
+        }
+        if let Some(pair) = self.client(server, client) {
+            longest(&mut pair.survived, gap);
+        }
+    }
+
+    /// A request was sent after an idle gap.
+    pub fn reused(&mut self, server: Endpoint, client: IpAddr, gap: SeenGap) {
+        if let Some(pair) = self.client(server, client) {
+            longest(&mut pair.reused, gap);
+            longest(&mut pair.held, gap);
         }
     }
 
     /// A request after an idle gap met no state or silence.
-    pub fn failed(&mut self, server: Endpoint, idle: Span, stream: u64) {
-        if let Some(samples) = self.of(server)
-            && samples.failed.len() < KEPT_CLOSES
+    pub fn failed(&mut self, server: Endpoint, wire_idle: Span, stream: u64) {
+        if let Some(samples) = self.server(server)
+            && samples.failed.len() < KEPT_FAILED
         {
-            samples.failed.push((idle, stream));
+            samples.failed.push((wire_idle, stream));
         }
     }
 
@@ -123,11 +255,43 @@ impl Samples {
         if timeout.is_none() && product.is_empty() {
             return;
         }
-        if let Some(samples) = self.of(server) {
+        if let Some(samples) = self.server(server) {
             samples.announced = timeout.or(samples.announced);
             if samples.product.is_empty() {
                 samples.product.push_str(product);
             }
         }
+    }
+
+    /// The capture ends: judges the closes of the last moments.
+    pub fn finish(&mut self) {
+        for samples in self.servers.values_mut() {
+            samples.by_server.flush();
+            samples.clients.values_mut().for_each(|pair| pair.closes.flush());
+        }
+    }
+}
+
+impl ServerSamples {
+    fn host(&mut self, host: HostId) -> Option<&mut HostSamples> {
+        if host == 0 || (self.hosts.len() >= KEPT_HOSTS && !self.hosts.contains_key(&host)) {
+            return None;
+        }
+        Some(self.hosts.entry(host).or_default())
+    }
+}
+
+impl ImmediateCloses {
+    fn add(&mut self, close: CloseFacts) {
+        self.count += 1;
+        if self.by_requests.len() < KEPT_COUNTS || self.by_requests.contains_key(&close.requests) {
+            self.by_requests.entry(close.requests).or_insert((0, close)).0 += 1;
+        }
+    }
+}
+
+fn longest(known: &mut Option<SeenGap>, gap: SeenGap) {
+    if known.is_none_or(|known| gap.idle > known.idle) {
+        *known = Some(gap);
     }
 }

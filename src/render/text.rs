@@ -9,6 +9,7 @@ mod connections;
 mod finding;
 mod groups;
 mod page;
+mod picture;
 mod table;
 mod timeline;
 mod timers;
@@ -34,6 +35,7 @@ pub fn report(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result
     }
     capture::write(&mut page, report)?;
     groups::write(&mut page, report)?;
+    picture::write(&mut page, report)?;
     timers::write(&mut page, report)?;
     connections::write_some(&mut page, report)
 }

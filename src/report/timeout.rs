@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::EndpointView;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// Whose timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,4 +151,14 @@ pub struct Cost {
     pub handshakes_avoidable: u64,
     /// Most sockets in TIME_WAIT at one time at one host.
     pub time_wait_peak: u64,
+    /// That host.
+    pub time_wait_host: Option<IpAddr>,
+    /// Its sockets in TIME_WAIT over the capture, at evenly spaced times; empty if there never was one.
+    pub time_wait: Vec<(Timestamp, u64)>,
+    /// Most ports that one client host had in use towards one server endpoint, TIME_WAIT included.
+    pub ports_peak: u64,
+    /// That client host.
+    pub ports_peak_client: Option<IpAddr>,
+    /// That server endpoint.
+    pub ports_peak_server: Option<EndpointView>,
 }

@@ -10,11 +10,13 @@ pub mod half;
 mod incarnation;
 pub mod reset;
 pub mod role;
+mod slab;
 pub mod step;
 mod table;
 mod tracker;
 mod transition;
 
 pub use connection::Connection;
+pub use slab::Connections;
 pub use step::Step;
 pub use tracker::Tracker;

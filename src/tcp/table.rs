@@ -5,6 +5,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use super::connection::Connection;
+use super::slab::Connections;
 use crate::endpoint::FlowKey;
 
 /// All connections, and which one holds which 4-tuple.
@@ -12,7 +13,7 @@ use crate::endpoint::FlowKey;
 pub struct FlowTable {
     index: HashTable<u32>,
     seed: RandomState,
-    slab: Vec<Connection>,
+    slab: Connections,
 }
 
 impl FlowTable {
@@ -25,9 +26,8 @@ impl FlowTable {
     /// Adds a connection; it takes over its 4-tuple. Returns its index. At 2³² connections the table is full and the newest
     /// is not indexed.
     pub fn insert(&mut self, connection: Connection) -> usize {
-        let at = self.slab.len();
         let key = connection.key;
-        self.slab.push(connection);
+        let at = self.slab.push(connection);
         let Ok(index) = u32::try_from(at) else { return at };
         let hash = self.seed.hash_one(key);
         let (slab, seed) = (&self.slab, &self.seed);
@@ -52,7 +52,7 @@ impl FlowTable {
     }
 
     /// Every connection in the order of its first frame.
-    pub fn connections(&self) -> &[Connection] {
+    pub const fn connections(&self) -> &Connections {
         &self.slab
     }
 }

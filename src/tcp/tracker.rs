@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::half::Mark;
 use super::incarnation;
 use super::role::KnownServers;
+use super::slab::Connections;
 use super::step::Step;
 use super::table::FlowTable;
 use super::transition::Transition;
@@ -50,7 +51,7 @@ impl Tracker {
     }
 
     /// Every connection in the order of its first segment; the index is the one of [`Step::connection`].
-    pub fn connections(&self) -> &[Connection] {
+    pub const fn connections(&self) -> &Connections {
         self.table.connections()
     }
 

@@ -334,7 +334,16 @@ pub fn report() -> Report {
             in_order: Some(false),
             says: "10.0.0.5 keeps connections for at least 47.2 s, 10.0.1.9:80 for 10 s: in the wrong order".into(),
         }],
-        cost: Cost { requests_lost: 1, retried: 0, surfaced: 0, dead_held: micros(37_202_200), handshakes_avoidable: 0, time_wait_peak: 0 },
+        cost: Cost {
+            requests_lost: 1,
+            retried: 0,
+            surfaced: 0,
+            dead_held: micros(37_202_200),
+            handshakes_avoidable: 0,
+            time_wait_peak: 3,
+            time_wait: vec![(OPENED, 3)],
+            ..Cost::default()
+        },
         picture: Picture {
             dots: vec![Dot { idle: micros(47_205_400), lost: Some(Kind::StaleReuse), stream: 12, frame: frame(120) }],
             dots_omitted: 30,

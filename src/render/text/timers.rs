@@ -6,10 +6,16 @@ use super::page::{Ink, Page};
 use super::table::{Column, Table};
 use crate::render::format::{count, counted, duration};
 use crate::report::{Report, Timeout, TimerKind, TimerSide, TimerState};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// Timers that are shown.
 const TIMERS_SHOWN: usize = 30;
+
+/// Fewer ports than this towards one destination are not worth a line: a twenty-eighth of Linux' default range.
+const PORTS_FROM: u64 = 1000;
+
+/// Fewer sockets in TIME_WAIT than this are not drawn over time.
+const DRAWN_FROM: u64 = 20;
 
 const COLUMNS: [Column; 7] = [
     Column { title: "server", figures: false, expendable: 0 },
@@ -107,6 +113,15 @@ fn value(timeout: &Timeout) -> String {
     }
 }
 
+/// Counts over time in one line.
+fn sparkline(points: &[(Timestamp, u64)]) -> String {
+    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = points.iter().map(|(_, count)| *count).max().unwrap_or_default().max(1);
+    let bar = |count: u64| BARS.get(usize::try_from(count.saturating_mul(8).div_ceil(most)).unwrap_or_default()).copied().unwrap_or('█');
+    let line: String = points.iter().map(|(_, count)| bar(*count)).collect();
+    format!("[{}]", line.replace(' ', "·"))
+}
+
 fn write_cost(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let cost = &report.cost;
     let mut parts = Vec::new();
@@ -125,7 +140,20 @@ fn write_cost(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         parts.push(format!("{} that keep-alive would have saved", counted(cost.handshakes_avoidable, "handshake", "handshakes")));
     }
     if cost.time_wait_peak > 0 {
-        parts.push(format!("up to {} in TIME_WAIT at one host at one time", counted(cost.time_wait_peak, "socket", "sockets")));
+        let host = cost.time_wait_host.map_or_else(|| "one host".to_owned(), |host| page.host(host));
+        let over_time =
+            if cost.time_wait_peak >= DRAWN_FROM { format!(", over the capture {}", sparkline(&cost.time_wait)) } else { String::new() };
+        parts.push(format!("up to {} in TIME_WAIT at {host} at one time{over_time}", counted(cost.time_wait_peak, "socket", "sockets")));
+    }
+    if let (Some(client), Some(server)) = (cost.ports_peak_client, cost.ports_peak_server)
+        && cost.ports_peak >= PORTS_FROM
+    {
+        parts.push(format!(
+            "up to {} of {} in use towards {}, TIME_WAIT included (Linux has 28,232 for one destination)",
+            counted(cost.ports_peak, "port", "ports"),
+            page.host(client),
+            page.endpoint(server)
+        ));
     }
     if parts.is_empty() {
         return Ok(());

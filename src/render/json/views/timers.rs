@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{EndpointJson, Seconds, Sentences};
+use super::{EndpointJson, Seconds, Sentences, Time};
 use crate::render::format::Escaped;
 use crate::report::{Cost, Hop, Timeout};
 
@@ -80,6 +80,13 @@ impl<'a> HopView<'a> {
     }
 }
 
+/// Sockets in TIME_WAIT at one time.
+#[derive(Serialize)]
+struct TimeWaitView {
+    time: Time,
+    sockets: u64,
+}
+
 /// What it cost.
 #[derive(Serialize)]
 pub struct CostView {
@@ -89,11 +96,16 @@ pub struct CostView {
     dead_held_seconds: Seconds,
     handshakes_avoidable: u64,
     time_wait_peak: u64,
+    time_wait_host: Option<IpAddr>,
+    time_wait: Vec<TimeWaitView>,
+    ports_peak: u64,
+    ports_peak_client: Option<IpAddr>,
+    ports_peak_server: Option<EndpointJson>,
 }
 
 impl CostView {
     /// The view of the cost.
-    pub const fn of(cost: &Cost) -> Self {
+    pub fn of(cost: &Cost) -> Self {
         Self {
             requests_lost: cost.requests_lost,
             retried: cost.retried,
@@ -101,6 +113,11 @@ impl CostView {
             dead_held_seconds: Seconds(cost.dead_held),
             handshakes_avoidable: cost.handshakes_avoidable,
             time_wait_peak: cost.time_wait_peak,
+            time_wait_host: cost.time_wait_host,
+            time_wait: cost.time_wait.iter().map(|(time, sockets)| TimeWaitView { time: Time(*time), sockets: *sockets }).collect(),
+            ports_peak: cost.ports_peak,
+            ports_peak_client: cost.ports_peak_client,
+            ports_peak_server: cost.ports_peak_server.map(EndpointJson::of),
         }
     }
 }

@@ -1,0 +1,138 @@
+//! What it cost: requests, connections held dead, handshakes, sockets in TIME_WAIT, ports.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::context::Context;
+use crate::endpoint::Endpoint;
+use crate::infer::churn;
+use crate::report::{Cost, Finding, How, Retried, Severity, StateView};
+use crate::tcp::Connection;
+use crate::time::{Span, Timestamp};
+
+/// A socket whose side closed first stays for so long (Linux: TCP_TIMEWAIT_LEN, include/net/tcp.h).
+const TIME_WAIT: Span = Span::from_secs(60);
+
+/// So many intervals of the capture are shown.
+const MOMENTS: i64 = 48;
+
+/// What the findings and the connections cost.
+pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
+    let mut cost = Cost::default();
+    for finding in findings.iter().filter(|finding| is_loss(finding)) {
+        cost.requests_lost += finding.count;
+        let next = finding.next.as_ref();
+        cost.retried += u64::from(next.is_some_and(|next| matches!(next.retried, Retried::Yes | Retried::Probably)));
+        cost.surfaced += u64::from(next.is_some_and(|next| next.surfaced.is_some()));
+    }
+    for (at, _) in context.connections.iter().enumerate() {
+        if let Some(span) = context.observer.watch(at).and_then(|watch| watch.half_closed.as_deref()) {
+            let until = span.ended.map_or(context.end, |(mark, _)| mark.time).min(context.recorded_until(span.fin.time));
+            cost.dead_held = cost.dead_held + until.since(span.fin.time).max(Span::ZERO);
+        }
+    }
+    let pairs = context.observer.samples.servers.values().flat_map(|seen| seen.clients.values());
+    cost.handshakes_avoidable = pairs.filter(|pair| churn::is_churn(pair)).map(|pair| pair.avoidable).sum();
+    time_wait(&mut cost, context);
+    ports(&mut cost, context);
+    cost
+}
+
+/// A request lost, each incident once.
+pub fn is_loss(finding: &Finding) -> bool {
+    finding.kind.is_request_loss() && finding.severity == Severity::Error && finding.consequence_of.is_none()
+}
+
+/// When a connection's first closer entered TIME_WAIT, and its address.
+fn entered_time_wait(connection: &Connection) -> Option<(Timestamp, Endpoint)> {
+    let close = connection.close.filter(|close| close.how == How::Fin)?;
+    let both = connection.halves.iter().map(|half| half.effective_fin().map(|fin| fin.mark.time));
+    let last = both.collect::<Option<Vec<Timestamp>>>()?.into_iter().max()?;
+    (connection.state_view() == StateView::Closed).then_some((last, connection.key.endpoint(close.side)))
+}
+
+fn time_wait(cost: &mut Cost, context: &Context<'_>) {
+    let mut by_host: BTreeMap<IpAddr, Vec<Timestamp>> = BTreeMap::new();
+    for (time, endpoint) in context.connections.iter().filter_map(entered_time_wait) {
+        by_host.entry(endpoint.ip()).or_default().push(time);
+    }
+    for (host, mut times) in by_host {
+        times.sort_unstable();
+        let peak = most_at_once(times.iter().map(|time| (*time, *time + TIME_WAIT)));
+        if peak > cost.time_wait_peak {
+            cost.time_wait_peak = peak;
+            cost.time_wait_host = Some(host);
+            cost.time_wait = over_time(&times, context);
+        }
+    }
+}
+
+/// How many of the sockets that entered TIME_WAIT at these times are in it, at evenly spaced moments of the capture.
+fn over_time(times: &[Timestamp], context: &Context<'_>) -> Vec<(Timestamp, u64)> {
+    let Some(first) = context.connections.iter().map(|connection| connection.first.time).min() else { return Vec::new() };
+    let length = context.end.since(first).max(Span::ZERO);
+    (0..=MOMENTS)
+        .map(|moment| {
+            let time = first + Span(length.nanos() / MOMENTS * moment);
+            let entered = times.partition_point(|entered| *entered <= time);
+            let left = times.partition_point(|entered| *entered + TIME_WAIT <= time);
+            (time, entered.saturating_sub(left) as u64)
+        })
+        .collect()
+}
+
+/// The most ports that one client host had in use towards one destination, TIME_WAIT included.
+fn ports(cost: &mut Cost, context: &Context<'_>) {
+    let mut by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>> = BTreeMap::new();
+    for connection in context.connections.iter() {
+        let over = matches!(connection.state_view(), StateView::Closed | StateView::Reset);
+        let mut until = if over { connection.latest } else { context.end };
+        if let Some((time, endpoint)) = entered_time_wait(connection)
+            && endpoint == connection.client_endpoint()
+        {
+            until = time + TIME_WAIT;
+        }
+        by_pair.entry((connection.client_endpoint().ip(), connection.server_endpoint())).or_default().push((connection.first.time, until));
+    }
+    for ((client, server), mut spans) in by_pair {
+        spans.sort_unstable();
+        let peak = most_at_once(spans.iter().copied());
+        if peak > cost.ports_peak {
+            cost.ports_peak = peak;
+            cost.ports_peak_client = Some(client);
+            cost.ports_peak_server = Some(server.into());
+        }
+    }
+}
+
+/// The largest number of spans that overlap; they come in the order of their beginnings.
+fn most_at_once(spans: impl Iterator<Item = (Timestamp, Timestamp)> + Clone) -> u64 {
+    let mut ends: Vec<Timestamp> = spans.clone().map(|(_, end)| end).collect();
+    ends.sort_unstable();
+    let mut ends = ends.into_iter().peekable();
+    let (mut now, mut peak) = (0_u64, 0_u64);
+    for (begin, _) in spans {
+        while ends.next_if(|end| *end < begin).is_some() {
+            now = now.saturating_sub(1);
+        }
+        now += 1;
+        peak = peak.max(now);
+    }
+    peak
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peak(spans: &[(i64, i64)]) -> u64 {
+        most_at_once(spans.iter().map(|(begin, end)| (Timestamp(*begin), Timestamp(*end))))
+    }
+
+    #[test]
+    fn spans_count_while_they_overlap() {
+        assert_eq!(peak(&[]), 0);
+        assert_eq!(peak(&[(0, 10), (5, 15), (20, 30)]), 2);
+        assert_eq!(peak(&[(0, 100), (1, 2), (3, 4), (5, 6)]), 2);
+    }
+}

@@ -1,0 +1,137 @@
+//! Closes that no idle timer explains: after a count of requests, or at an age (catalogue S-06, S-07).
+
+use super::cluster::{densest, figures, width};
+use crate::observe::closes::CloseFacts;
+use crate::observe::samples::ServerSamples;
+use crate::time::Span;
+
+/// So many connections that end alike make a limit (catalogue S-06).
+const LIMIT_FROM: u64 = 3;
+/// So many of ten closes right after a response have the same count.
+const SAME_COUNT_OF_TEN: u64 = 8;
+/// So many of ten closes have the same age.
+const SAME_AGE_OF_TEN: u64 = 6;
+/// A connection that was answered at so much more than the limit contradicts it.
+const CONTRADICTION: Span = Span::from_secs(1);
+
+/// The server closes after a constant number of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountLimit {
+    /// How many requests.
+    pub requests: u32,
+    /// On how many connections.
+    pub connections: u64,
+    /// One of them.
+    pub example: CloseFacts,
+}
+
+/// The server closes at a constant age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgeLimit {
+    /// Median.
+    pub age: Span,
+    /// Interquartile range.
+    pub spread: Span,
+    /// How many closes.
+    pub samples: u64,
+    /// The idle times before them: shortest and longest.
+    pub idle: (Span, Span),
+    /// One of them.
+    pub example: CloseFacts,
+}
+
+/// A limit on the number of requests, if the closes right after a response show one: at least three connections of equal count, hardly
+/// another count, and no connection that carried more.
+pub fn count_limit(samples: &ServerSamples) -> Option<CountLimit> {
+    let immediate = &samples.immediate;
+    let (requests, (connections, example)) =
+        immediate.by_requests.iter().filter(|(requests, _)| **requests >= 2).max_by_key(|(requests, (count, _))| (*count, **requests))?;
+    let clear = *connections >= LIMIT_FROM && *connections * 10 >= immediate.count * SAME_COUNT_OF_TEN;
+    (clear && samples.most_requests <= *requests).then_some(CountLimit {
+        requests: *requests,
+        connections: *connections,
+        example: *example,
+    })
+}
+
+/// A limit on the age, if the closes have an age in common and their idle times are scattered.
+pub fn age_limit(samples: &ServerSamples) -> Option<AgeLimit> {
+    let immediate = samples.immediate.by_requests.values().map(|(_, close)| close);
+    let known: Vec<(&CloseFacts, Span)> =
+        samples.by_server.facts.iter().chain(immediate).filter_map(|close| Some((close, close.age?))).collect();
+    let mut ages: Vec<(Span, u64)> = known.iter().map(|(_, age)| (*age, 1)).collect();
+    ages.sort_unstable();
+    let cluster = densest(&ages).filter(super::cluster::Cluster::is_sharp)?;
+    let member = |age: Span| (age - cluster.median).abs() <= width(cluster.median);
+    let members: Vec<&CloseFacts> = known.iter().filter(|(_, age)| member(*age)).map(|(close, _)| *close).collect();
+    let enough = cluster.samples >= LIMIT_FROM && cluster.samples * 10 >= known.len() as u64 * SAME_AGE_OF_TEN;
+    let mut idle: Vec<(Span, u64)> = members.iter().map(|close| (close.idle, 1)).collect();
+    idle.sort_unstable();
+    let idle = figures(&idle)?;
+    let scattered = idle.spread > width(idle.median) && idle.median.nanos() / 4 * 5 <= cluster.median.nanos();
+    let latest = cluster.median + CONTRADICTION.max(width(cluster.median));
+    (enough && scattered && samples.oldest <= latest).then_some(AgeLimit {
+        age: cluster.median,
+        spread: cluster.spread,
+        samples: cluster.samples,
+        idle: idle.range,
+        example: **members.first()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameId;
+    use crate::tcp::half::Mark;
+    use crate::time::Timestamp;
+
+    fn close(stream: u64, idle_millis: i64, age_millis: i64, requests: u32) -> CloseFacts {
+        let mark = Mark { frame: FrameId::new(0, stream + 1), time: Timestamp(i64::try_from(stream).unwrap() * 60_000_000_000) };
+        let age = Some(Span::from_millis(age_millis));
+        CloseFacts { stream, idle: Span::from_millis(idle_millis), age, requests, mark, by_rst: false }
+    }
+
+    fn samples(list: &[CloseFacts]) -> ServerSamples {
+        let mut all = crate::observe::samples::Samples::default();
+        let server = crate::endpoint::Endpoint::v4([10, 0, 0, 2], 80);
+        for close in list {
+            all.server_close(server, std::net::IpAddr::from([10, 0, 0, 1]), 0, *close, false);
+        }
+        all.finish();
+        let mut samples = all.servers.remove(&server).unwrap();
+        samples.most_requests = list.iter().map(|close| close.requests).max().unwrap_or_default();
+        samples
+    }
+
+    #[test]
+    fn equal_counts_are_a_limit() {
+        let seen = samples(&[close(0, 1, 900, 100), close(1, 2, 7000, 100), close(2, 1, 300, 100)]);
+        assert_eq!(count_limit(&seen).map(|limit| (limit.requests, limit.connections)), Some((100, 3)));
+    }
+
+    #[test]
+    fn two_equal_counts_or_one_longer_connection_are_no_limit() {
+        assert_eq!(count_limit(&samples(&[close(0, 1, 900, 100), close(1, 2, 7000, 100)])), None);
+        let mut seen = samples(&[close(0, 1, 900, 100), close(1, 2, 7000, 100), close(2, 1, 300, 100)]);
+        seen.most_requests = 140;
+        assert_eq!(count_limit(&seen), None);
+    }
+
+    #[test]
+    fn one_request_each_is_no_limit() {
+        assert_eq!(count_limit(&samples(&[close(0, 1, 2, 1), close(1, 1, 2, 1), close(2, 1, 2, 1)])), None);
+    }
+
+    #[test]
+    fn constant_age_with_scattered_idle_times_is_a_limit() {
+        let seen = samples(&[close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3), close(3, 1500, 60_005, 8)]);
+        assert_eq!(age_limit(&seen).map(|limit| limit.samples), Some(4));
+    }
+
+    #[test]
+    fn constant_idle_time_on_connections_of_one_request_is_no_age_limit() {
+        let seen = samples(&[close(0, 10_000, 10_010, 1), close(1, 10_001, 10_004, 1), close(2, 10_002, 10_020, 1)]);
+        assert_eq!(age_limit(&seen), None);
+    }
+}
