@@ -199,6 +199,7 @@ rows! {
     handshake_that_fails_with_an_alert: "quiet-tls-alert" => silent();
     octets_nobody_asked_for: "quiet-unsolicited-bytes" => silent();
     orphan_data_from_behind_a_service_address: "quiet-conntrack-invalid" => silent();
+    response_of_which_nothing_was_captured: "quiet-response-missed-whole" => silent();
 
     keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();
     capture_that_begins_in_mid_idle: "fact-keepalive-from-mid-idle" => silent();

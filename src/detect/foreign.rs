@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use crate::endpoint::{Endpoint, Side};
 use crate::observe::{Case, Observer};
 use crate::report::RstShape;
-use crate::tcp::{Connection, Connections};
 use crate::tcp::half::{Mark, Position};
+use crate::tcp::{Connection, Connections};
 
 /// An RST that belongs to no connection of its own addresses.
 #[derive(Clone, Copy, Debug)]

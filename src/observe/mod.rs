@@ -7,6 +7,7 @@
 pub mod case;
 pub mod closes;
 pub mod distribution;
+pub mod half_closed;
 pub mod legs;
 pub mod log;
 pub mod observer;
@@ -15,7 +16,10 @@ pub mod request;
 pub mod retry;
 pub mod sampler;
 pub mod samples;
+pub mod waiting;
 
 pub use case::Case;
-pub use observer::{HalfClosedSpan, Observer, WaitingClose, Watch};
+pub use half_closed::HalfClosedSpan;
+pub use observer::{Observer, Watch};
 pub use request::Request;
+pub use waiting::WaitingClose;
