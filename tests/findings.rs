@@ -13,7 +13,7 @@ use afterfin::report::Kind::{
     PathChange, SilentDrop, StaleReuse, StateLost, SwallowedRequest,
 };
 use afterfin::report::Severity::{Error, Info, Warning};
-use afterfin::report::{Confidence, Finding, Retried, Severity};
+use afterfin::report::{Confidence, Finding, Retried, RstOrigin, Severity};
 use afterfin::time::Span;
 
 use script::Script;
@@ -53,6 +53,14 @@ fn surely_lost(kind: Kind, frame: &'static str, confidence: Confidence) -> Want 
 
 fn leak(severity: Severity) -> Want {
     Want { kind: CloseWaitLeak, frame: Some("fin"), severity, confidence: None }
+}
+
+fn warned(kind: Kind, frame: &'static str) -> Want {
+    Want { kind, frame: Some(frame), severity: Warning, confidence: None }
+}
+
+fn rerouted(frame: &'static str, confidence: Confidence) -> Want {
+    Want { confidence: Some(confidence), ..warned(PathChange, frame) }
 }
 
 fn unanswered_probes() -> Want {
@@ -139,6 +147,15 @@ rows! {
     three_probes_without_an_answer: "keepalive-unanswered" => [unanswered_probes()];
     probes_of_the_server_without_an_answer: "keepalive-unanswered-server" => [unanswered_probes()];
     one_probe_without_an_answer_and_an_abort: "keepalive-one-probe-then-abort" => [unanswered_probes()];
+    request_that_went_to_another_next_hop: "path-change" => [surely_lost(StateLost, "late", Certain), rerouted("late", Certain)];
+    load_balancer_that_sees_one_direction_only: "path-change-one-way" => [rerouted("moved", Certain)];
+    server_that_goes_on_after_an_rst_in_its_name: "state-lost-server-goes-on" => [surely_lost(StateLost, "late", Certain)];
+    rst_from_an_address_that_the_client_does_not_know: "state-lost-stray-reset" => [lost(StateLost, "late")];
+    connection_that_goes_on_from_another_port: "state-lost-other-port" => [lost(StateLost, "late")];
+    device_that_answers_for_the_server: "state-lost-device" => [lost(StateLost, "late")];
+    client_that_waits_30_s_and_leaves: "abandoned-response" => [warned(AbandonedResponse, "leaves")];
+    client_that_leaves_in_the_middle_of_a_stalled_answer: "abandoned-response-part" => [warned(AbandonedResponse, "leaves")];
+    stream_of_events_cut_off_by_a_timer: "idle-during-response" => [Want { confidence: Some(Likely), ..warned(IdleDuringResponse, "cut") }];
 
     idle_gap_that_the_connection_survives: "quiet-reuse" => silent();
     idle_close_that_the_client_follows_at_once: "quiet-idle-close" => silent();
@@ -169,6 +186,20 @@ rows! {
     one_sided_capture_of_retransmissions: "quiet-one-sided" => silent();
     keepalive_probes_that_are_answered: "quiet-keepalive-answered" => silent();
     capture_that_ends_behind_one_probe: "quiet-keepalive-last-frame" => silent();
+    router_that_takes_over: "quiet-path-failover" => silent();
+    gateway_that_changed_and_works: "quiet-path-moved" => silent();
+    half_close_two_seconds_after_the_request: "quiet-half-close-late" => silent();
+    answer_that_ends_with_the_close: "quiet-response-until-close" => silent();
+    connects_that_failed_beside_one_that_works: "connect-failed" => silent();
+    refusal_behind_a_greeting: "quiet-greeting-ssh" => silent();
+    goaway_and_close_notify_in_records_of_their_own: "quiet-farewell-goaway-tls12" => silent();
+    recordings_years_apart: "quiet-joined-recordings" => silent();
+    slow_consumer: "quiet-zero-window" => silent();
+    full_backlog: "quiet-backlog" => silent();
+    handshake_that_fails_with_an_alert: "quiet-tls-alert" => silent();
+    octets_nobody_asked_for: "quiet-unsolicited-bytes" => silent();
+    orphan_data_from_behind_a_service_address: "quiet-conntrack-invalid" => silent();
+    response_of_which_nothing_was_captured: "quiet-response-missed-whole" => silent();
 
     keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();
     capture_that_begins_in_mid_idle: "fact-keepalive-from-mid-idle" => silent();
@@ -226,4 +257,46 @@ fn stale_reuse_names_its_close_and_times() {
     assert_eq!(finding.since_close.map(Span::nanos), Some(2_500_000_000));
     assert_eq!(finding.idle.map(Span::nanos), Some(12_500_000_000), "application idle: from the response to the late request");
     assert_eq!(finding.wire_idle.map(Span::nanos), Some(2_460_000_000), "wire idle: from the acknowledgement of the FIN");
+}
+
+fn the_finding(name: &str, kind: Kind) -> Finding {
+    let report = Script::crafted(name).report();
+    report.findings.into_iter().find(|finding| finding.kind == kind).unwrap_or_else(|| panic!("{name}: no {}", kind.as_str()))
+}
+
+#[test]
+fn rst_of_another_device_is_told_from_the_servers_own() {
+    let cases = [
+        ("state-lost-server-goes-on", StateLost, RstOrigin::Other, "lb-flow-expired-remapped"),
+        ("state-lost-stray-reset", StateLost, RstOrigin::Other, "dsr-rst-unnated"),
+        ("state-lost-device", StateLost, RstOrigin::Other, "lb-or-nat-flow-expired-rst"),
+        ("path-change", StateLost, RstOrigin::Unknown, "lb-flow-expired-remapped"),
+        ("state-lost-other-port", StateLost, RstOrigin::Unknown, "nat-mapping-changed"),
+        ("state-lost", StateLost, RstOrigin::Unknown, "no-state-at-peer"),
+        ("stale-reuse", StaleReuse, RstOrigin::Peer, "stale-reuse"),
+    ];
+    for (name, kind, origin, cause) in cases {
+        let finding = the_finding(name, kind);
+        let rst = finding.rst.as_ref().expect("the RST is named");
+        assert_eq!((rst.origin, finding.cause.as_deref()), (origin, Some(cause)), "{name}: {}", rst.origin_basis);
+    }
+}
+
+#[test]
+fn failed_connects_are_counted_once_per_client_and_server() {
+    let finding = the_finding("connect-failed", Kind::ConnectFailed);
+    assert_eq!((finding.severity, finding.count, finding.stream), (Info, 3, None));
+    assert_eq!(finding.headline, "3 failed connects: 1 refused, 1 not answered, 1 answered by the old incarnation");
+}
+
+#[test]
+fn failed_connects_to_a_server_that_never_works_are_told_only_when_asked_for() {
+    let script = Script::crafted("quiet-refused");
+    let options = |kinds: &[&str]| {
+        let mut options = afterfin::options::AnalysisOptions::default();
+        options.selection.kinds = kinds.iter().map(ToString::to_string).collect();
+        options
+    };
+    let found = |kinds: &[&str]| script::report_of(script.bytes(), &options(kinds)).findings.len();
+    assert_eq!((found(&[]), found(&["connect-failed"])), (0, 1));
 }

@@ -113,7 +113,7 @@ impl Failures {
         let parts = [(self.refused, "refused"), (self.unanswered, "not answered"), (self.challenged, "answered by the old incarnation")];
         let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         finding.headline = wording::headline(&format!("{}: {}", wording::count(finding.count, "failed connect"), parts.join(", ")));
-        finding.wireshark_filter = wording::wireshark_filter_hosts(client, server);
+        finding.wireshark_filter = wording::filter_of_pair(client, server);
         for (mark, direction, says) in self.examples {
             finding.evidence.push(Evidence { frame: mark.frame.into(), time: mark.time, direction, says: says.to_string() });
         }

@@ -38,7 +38,8 @@ pub fn judge(close: &WaitingClose, connection: &Connection, context: &Context<'_
     let known = known_timeout(close.waited);
     let equal = context.equal_waits(connection.server_endpoint(), close.waited);
     let is_timer = known.is_some() || equal >= SAME_WAITS;
-    if !is_timer && !(close.begun && close.framed) {
+    let cut_off = close.begun && close.framed;
+    if !is_timer && !cut_off {
         return None;
     }
     let mut finding = draft::for_waiting(Kind::IdleDuringResponse, close, connection);

@@ -93,12 +93,6 @@ pub fn filter_of_server(server: Endpoint) -> String {
     format!("{family} == {} && tcp.port == {}", server.ip(), server.port())
 }
 
-/// A display filter for all connections of a host to a server.
-pub fn wireshark_filter_hosts(client: IpAddr, server: Endpoint) -> String {
-    let family = |ip: IpAddr| if ip.is_ipv4() { "ip.addr" } else { "ipv6.addr" };
-    format!("{} == {client} && {} == {} && tcp.port == {}", family(client), family(server.ip()), server.ip(), server.port())
-}
-
 /// `1 request`, `3 requests`.
 pub fn count(number: u64, singular: &str) -> String {
     if number == 1 { format!("1 {singular}") } else { format!("{number} {singular}s") }

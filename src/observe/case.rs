@@ -64,8 +64,11 @@ fn answer_floor(connection: &Connection) -> Option<Span> {
 pub fn server_octets_missed(connection: &Connection) -> bool {
     let (server, client) = (connection.server_half(), connection.client_half());
     let fin = server.effective_fin().filter(|_| connection.exists());
+    // Without any payload captured: the number after its SYN.
+    let after_syn = || server.base.filter(|_| server.base_is_syn).and_then(|isn| server.known_position(isn.add(1)));
+    let sent = server.data_end.or_else(after_syn);
     server.coverage.has_holes()
-        || matches!((fin, server.data_end), (Some(fin), Some(end)) if fin.position > end)
+        || matches!((fin, sent), (Some(fin), Some(end)) if fin.position > end)
         || matches!((client.acked, server.snd_nxt), (Some(acked), Some(next)) if acked > next)
 }
 

@@ -2,6 +2,7 @@
 
 use super::answered::AnsweredRequests;
 use super::case::Case;
+use super::half_closed::{self, HalfClosedSpan};
 use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
@@ -9,6 +10,7 @@ use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
 use super::samples::{Samples, SeenGap};
+use super::waiting::{self, WaitingClose};
 use crate::app::{Label, What};
 use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
@@ -25,58 +27,8 @@ const KEPT_CASES: usize = 8;
 const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
 /// A segment of the server so long after its RST is not one that the RST overtook.
 const WELL_AFTER: Span = Span::from_millis(50);
-/// A TLS record below this carries no request (see the TLS reader: an HTTP/2 GOAWAY or PING with its header).
-const LEAST_ENCRYPTED_REQUEST: u32 = 64;
 /// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
-
-/// One side closed, the other acknowledged and stayed.
-#[derive(Clone, Copy, Debug)]
-pub struct HalfClosedSpan {
-    /// Who closed.
-    pub closer: Side,
-    /// Its FIN.
-    pub fin: Mark,
-    /// The acknowledgement of the FIN.
-    pub acknowledged: Mark,
-    /// A response was outstanding then.
-    pub outstanding: bool,
-    /// What ended it, and when: new payload (`None`), FIN or RST of the other side, or an RST of the closer.
-    pub ended: Option<(Mark, Option<How>)>,
-    /// The side that ended it.
-    pub ended_by: Option<Side>,
-    /// The connection was used after the FIN.
-    pub used: bool,
-}
-
-/// One side closed while an answer was outstanding and no payload had moved for at least the length of an idle gap.
-#[derive(Clone, Copy, Debug)]
-pub struct WaitingClose {
-    /// Who closed.
-    pub side: Side,
-    /// How.
-    pub how: How,
-    /// Where.
-    pub mark: Mark,
-    /// Time since the last payload of either side.
-    pub waited: Span,
-    /// The request: its first segment.
-    pub request: Mark,
-    /// What it says.
-    pub label: Label,
-    /// The protocol's own framing says that an answer is owed; else the request is encrypted and earlier ones were answered.
-    pub framed: bool,
-    /// A part of the answer had come.
-    pub begun: bool,
-    /// What the server sent may end with its close.
-    pub ends_at_close: bool,
-    /// The server's TCP had taken the request.
-    pub acknowledged: bool,
-    /// New payload of the other side after the close.
-    pub answered_after: bool,
-    /// An RST of the closing side after the close: it did not want the answer.
-    pub refused_after: bool,
-}
 
 /// What is kept of one connection.
 #[derive(Debug, Default)]
@@ -94,8 +46,6 @@ pub struct Watch {
     pub responses: u32,
     /// Longest gap after which a request was answered.
     pub longest_survived: Option<Span>,
-    /// What sampling remembers.
-    pub sampled: Sampled,
     /// The next hops of each direction.
     pub path: PathWatch,
     /// Closed while an answer was outstanding and nothing moved.
@@ -104,6 +54,8 @@ pub struct Watch {
     pub challenged: Option<Mark>,
     /// HTTP/2: the last stream id of the server's GOAWAY.
     last_stream: Option<u32>,
+    /// What sampling remembers.
+    pub sampled: Sampled,
     retry_of: Option<usize>,
     finished: bool,
 }
@@ -198,11 +150,13 @@ impl Observer {
             }
         }
         self.log(step, connection);
-        self.half_close(step, connection);
+        if let Some(watch) = self.watches.get_mut(step.connection) {
+            half_closed::step(&mut watch.half_closed, step, connection);
+            waiting::step(&mut watch.waiting_close, watch.pending.as_deref(), watch.responses, step, connection, self.idle_gap);
+        }
         if let Some(watch) = self.watches.get_mut(step.connection) {
             sampler::step(&mut self.samples, &mut watch.sampled, step, connection, self.idle_gap);
         }
-        self.waiting_close(step, connection);
         if step.side == connection.client {
             self.client_step(step, connection);
         } else {
@@ -529,78 +483,6 @@ impl Observer {
             }
         }
         watch.spare = watch.pending.take();
-    }
-
-    // ---- closes -----------------------------------------------------------------------------------------------------
-
-    fn waiting_close(&mut self, step: &Step, connection: &Connection) {
-        let Some(watch) = self.watches.get_mut(step.connection) else { return };
-        if let Some(close) = watch.waiting_close.as_deref_mut() {
-            close.answered_after |= step.side != close.side && step.payload.is_some();
-            close.refused_after |= step.side == close.side && step.reset.is_some();
-            return;
-        }
-        let Some(close) = connection.close.filter(|close| close.mark == step.mark && close.side == step.side) else { return };
-        let (Some(waited), true, Some(request)) = (close.idle, close.outstanding, watch.pending.as_deref()) else { return };
-        if waited < self.idle_gap {
-            return;
-        }
-        let (outstanding, answered) = (connection.dialogue.response_outstanding(), connection.dialogue.answered());
-        // An answer to the latest request, and still one owed: only where the framing says that this one goes on.
-        let framed = outstanding == Some(true) && (request.response.is_none() || answered == Some(true));
-        let due = request.message.what == What::Encrypted
-            && watch.responses > 0
-            && request.octets >= LEAST_ENCRYPTED_REQUEST
-            && request.response.is_none();
-        if framed || due {
-            watch.waiting_close = Some(Box::new(WaitingClose {
-                side: close.side,
-                how: close.how,
-                mark: close.mark,
-                waited,
-                request: request.mark,
-                label: request.label(),
-                framed,
-                begun: answered == Some(true) || request.response.is_some(),
-                ends_at_close: connection.dialogue.ends_at_close(),
-                acknowledged: request.acked.is_some() || request.response.is_some(),
-                answered_after: false,
-                refused_after: false,
-            }));
-        }
-    }
-
-    fn half_close(&mut self, step: &Step, connection: &Connection) {
-        let Some(watch) = self.watches.get_mut(step.connection) else { return };
-        if let Some(span) = watch.half_closed.as_deref_mut() {
-            let by_other = step.side != span.closer;
-            span.used |= by_other && step.payload.is_some();
-            if span.ended.is_some() {
-                return;
-            }
-            let reset = step.reset.is_some_and(|reset| reset.valid);
-            if reset || (by_other && (step.payload.is_some() || step.fin)) {
-                let how = if reset { Some(How::Rst) } else { step.fin.then_some(How::Fin) };
-                span.ended = Some((step.mark, how));
-                span.ended_by = Some(step.side);
-            }
-            return;
-        }
-        let closer = step.side.other();
-        let Some(fin) = connection.half(closer).effective_fin() else { return };
-        let already_closed = connection.half(step.side).fin.is_some() || connection.reset.is_some() || step.payload.is_some();
-        if fin.acknowledged == Some(step.mark) && !already_closed && connection.exists() {
-            let outstanding = closer == connection.client && connection.response_outstanding();
-            watch.half_closed = Some(Box::new(HalfClosedSpan {
-                closer,
-                fin: fin.mark,
-                acknowledged: step.mark,
-                outstanding,
-                ended: None,
-                ended_by: None,
-                used: false,
-            }));
-        }
     }
 
     // ---- the event log -----------------------------------------------------------------------------------------------

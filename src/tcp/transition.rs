@@ -418,7 +418,7 @@ impl Transition<'_, '_> {
         let farewell = payload.message.what == What::Farewell;
         let ended_by = if side == self.connection.client { GapEnd::Request } else { GapEnd::Response };
         let idle = step.idle.unwrap_or(Span::ZERO);
-        if !payload.starts_turn && idle >= self.thresholds.idle_gap {
+        if !payload.starts_turn && idle >= self.thresholds.idle_gap && !payload.outstanding_before {
             self.connection.before_unsolicited = self.connection.last_real.map(|real| (real, mark));
         } else if payload.starts_turn {
             self.connection.before_unsolicited = None;
