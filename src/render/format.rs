@@ -6,7 +6,7 @@
 
 mod markup;
 
-pub use markup::{json_in_html, markdown, markdown_code, xml};
+pub use markup::{html_prose, json_in_html, markdown, markdown_code, markdown_prose, xml};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -97,6 +97,13 @@ impl Rewriter<'_> {
             self.endpoint(&mut hop.server);
             self.sentence(&mut hop.says);
         }
+        let cost = &mut report.cost;
+        for host in [&mut cost.time_wait_host, &mut cost.ports_peak_client].into_iter().flatten() {
+            self.address(host);
+        }
+        if let Some(server) = &mut cost.ports_peak_server {
+            self.endpoint(server);
+        }
         for row in &mut report.connections {
             self.endpoint(&mut row.client);
             self.endpoint(&mut row.server);

@@ -31,7 +31,6 @@ pub fn markdown(text: &str) -> String {
     let text = escape(text);
     let mut safe = String::with_capacity(text.len().saturating_add(16));
     let mut rest = text.chars().peekable();
-    let mut before = ' ';
     while let Some(c) = rest.next() {
         let next = rest.peek().copied().unwrap_or(' ');
         match c {
@@ -56,16 +55,33 @@ pub fn markdown(text: &str) -> String {
             }
             // «https://…» and «www.…» become links by themselves.
             ':' if next == '/' => safe.push_str("\\:"),
-            '.' if before.eq_ignore_ascii_case(&'w') => safe.push_str("\\."),
+            '.' if safe.get(safe.len().saturating_sub(3)..).is_some_and(|word| word.eq_ignore_ascii_case("www")) => safe.push_str("\\."),
             '-' | '+' | '=' if safe.is_empty() => {
                 safe.push('\\');
                 safe.push(c);
             }
             c => safe.push(c),
         }
-        before = c;
     }
     safe
+}
+
+/// Our own prose for HTML, in which words between single backticks are code. What is foreign in it may make code too, never markup.
+pub fn html_prose(text: &str) -> String {
+    with_code(text, xml, |code| format!("<code>{}</code>", xml(code)))
+}
+
+/// The same for Markdown.
+pub fn markdown_prose(text: &str) -> String {
+    with_code(text, markdown, markdown_code)
+}
+
+fn with_code(text: &str, prose: impl Fn(&str) -> String, code: impl Fn(&str) -> String) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
+        return prose(text);
+    }
+    parts.iter().enumerate().map(|(place, part)| if place % 2 == 0 { prose(part) } else { code(part) }).collect()
 }
 
 /// A code span for Markdown that stays one inside a table: the fence is longer than any run of backticks in the text.
@@ -103,6 +119,7 @@ mod tests {
             ("#1#2 and @#3", "`#1#2` and `@#3`"),
             ("- item", "\\- item"),
             ("www.evil.example", "www\\.evil.example"),
+            ("the capture does not show. It", "the capture does not show. It"),
             ("{code}", "\\{code\\}"),
             ("a\nb", "a\\\\u\\{a\\}b"),
             ("10.9.0.2:80 closes after 10 s", "10.9.0.2:80 closes after 10 s"),
@@ -110,6 +127,14 @@ mod tests {
         for (text, safe) in cases {
             assert_eq!(markdown(text), safe);
         }
+    }
+
+    #[test]
+    fn prose_has_code_between_backticks() {
+        assert_eq!(markdown_prose("nginx: `keepalive_timeout 26s;` (http)"), "nginx: `keepalive_timeout 26s;` (http)");
+        assert_eq!(html_prose("a `<b>` <i>"), "a <code>&lt;b&gt;</code> &lt;i&gt;");
+        assert_eq!(markdown_prose("one ` alone"), "one \\` alone");
+        assert_eq!(markdown_prose("``` fence"), "\\`\\`\\` fence");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::render::format::{clock, escape, xml};
+use crate::render::format::{clock, escape, html_prose, xml};
 use crate::render::svg::canvas::{Canvas, GUTTER, RIGHT, WIDTH};
 use crate::render::svg::strip;
 use crate::render::text::timeline_block;
@@ -27,6 +27,7 @@ pub struct Card {
     pub facts: Vec<Fact>,
     pub strip: Option<Strip>,
     pub see: Option<String>,
+    /// As HTML.
     pub advice: Vec<String>,
     pub evidence: Vec<EvidenceRow>,
     pub evidence_omitted: usize,
@@ -95,7 +96,7 @@ impl Card {
                 .advice
                 .iter()
                 .filter(|line| !known.iter().any(|known| says_the_same(known, line)))
-                .map(|line| escape(line).into_owned())
+                .map(|line| html_prose(line))
                 .collect(),
             evidence: finding.evidence.iter().take(EVIDENCE).map(row).collect(),
             evidence_omitted: finding.evidence.len().saturating_sub(EVIDENCE),

@@ -9,7 +9,7 @@ use askama::Template;
 use super::card::{Card, Strip, embed};
 use super::{policy, rows};
 use crate::render::Style;
-use crate::render::format::{count, counted, duration, escape, zone_name};
+use crate::render::format::{count, counted, duration, escape, html_prose, zone_name};
 use crate::render::svg::lanes::{self, Lane};
 use crate::render::svg::{canvas, picture};
 use crate::render::wording::{Words, base_name, counts_by_severity, left_out_line, timer_name, timer_value};
@@ -102,6 +102,7 @@ pub struct GroupView {
     pub server: String,
     pub kinds: Vec<String>,
     pub summary: String,
+    /// As HTML.
     pub advice: Vec<String>,
     pub lanes: Option<Lanes>,
     pub cards: Vec<Card>,
@@ -311,7 +312,7 @@ impl<'a> Cards<'a> {
             server: self.words.endpoint(group.server),
             kinds: group.kinds.iter().map(|(kind, number)| format!("{} × {}", count(*number), kind.as_str())).collect(),
             summary: safe(&group.summary),
-            advice: group.advice.iter().map(|line| safe(line)).collect(),
+            advice: group.advice.iter().map(|line| html_prose(line)).collect(),
             lanes: self.lanes(group),
             cards,
             more_title: counted(more.len() as u64, "more finding", "more findings"),
