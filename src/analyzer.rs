@@ -1,9 +1,10 @@
 //! Wires the stages and keeps the account of every frame.
 
+mod picture;
 mod rows;
 mod trust;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::Capture;
@@ -14,12 +15,15 @@ use crate::infer::buckets::close_buckets;
 use crate::infer::{Timers, chain};
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
-use crate::report::{CaptureFacts, Dot, Picture, Report};
+use crate::report::{CaptureFacts, Finding, Report, Timeline};
+use crate::segment::Segment;
 use crate::tcp::Tracker;
 use crate::time::{Span, Timestamp};
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
+/// So many connections with findings get a timeline of their own; a page with more would not be read.
+const FINDING_TIMELINES: usize = 200;
 
 /// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
 /// default is conntrack's 5 days for established connections).
@@ -32,6 +36,10 @@ const KEPT_PAUSES: usize = 1024;
 struct Account {
     frames: u64,
     segments: u64,
+    /// Segments that share a frame with an earlier one.
+    further: u64,
+    /// Segments that were sFlow samples.
+    sampled: u64,
     skipped: BTreeMap<&'static str, u64>,
     malformed: BTreeMap<&'static str, u64>,
     first: Option<Timestamp>,
@@ -85,11 +93,10 @@ pub fn analyze(
         account.time(frame.time);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
-                account.segments += 1;
-                let step = tracker.push(&segment);
-                if let Some(connection) = tracker.connection(step.connection) {
-                    let replaced = step.replaced.and_then(|at| tracker.connection(at));
-                    observer.observe(&step, connection, replaced);
+                take(&segment, &mut account, &mut tracker, &mut observer);
+                while let Some(further) = decoder.more(&frame) {
+                    account.further += 1;
+                    take(&further, &mut account, &mut tracker, &mut observer);
                 }
             }
             Decoded::IcmpQuote(quote) => {
@@ -104,6 +111,7 @@ pub fn analyze(
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
     }
+    account.sampled = decoder.sampled();
     // a capture goes on after its last frame: silence until its end is silence that was watched
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
@@ -117,7 +125,8 @@ pub fn analyze(
     let cost = cost::cost(&findings, &context);
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
-    let picture = picture(&findings, &observer);
+    let finding_timelines = finding_timelines(&findings, &context);
+    let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
     let connections = rows::rows(&context, &findings, &decoder, options);
     let summary = capture.finish();
     let facts = CaptureFacts {
@@ -146,17 +155,31 @@ pub fn analyze(
         connections_total: tracker.connections().len() as u64,
         connections,
         timelines,
+        finding_timelines,
         names: summary.names.iter().cloned().collect(),
         left_out: crate::report::LeftOut::default(),
         complete,
     }
 }
 
-fn picture(findings: &[crate::report::Finding], observer: &Observer) -> Picture {
-    let dots = findings
-        .iter()
-        .filter(|finding| finding.kind.is_request_loss())
-        .filter_map(|finding| Some(Dot { idle: finding.idle?, lost: Some(finding.kind), stream: finding.stream?, frame: finding.frame? }))
-        .collect();
-    Picture { dots, dots_omitted: 0, closes: close_buckets(&observer.samples) }
+/// Takes one segment through the tracker and the observer.
+fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
+    account.segments += 1;
+    let step = tracker.push(segment);
+    if let Some(connection) = tracker.connection(step.connection) {
+        let replaced = step.replaced.and_then(|at| tracker.connection(at));
+        observer.observe(&step, connection, replaced);
+    }
+}
+
+/// The timelines of the first findings' connections, each once, by connection number.
+fn finding_timelines(findings: &[Finding], context: &Context<'_>) -> Vec<Timeline> {
+    let mut streams = BTreeSet::new();
+    for stream in findings.iter().filter_map(|finding| finding.stream) {
+        if streams.len() >= FINDING_TIMELINES {
+            break;
+        }
+        streams.insert(stream);
+    }
+    streams.into_iter().filter_map(|stream| timeline::of_stream(stream, context, findings)).collect()
 }

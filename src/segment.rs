@@ -137,6 +137,8 @@ pub struct Segment<'a> {
     pub ttl: u8,
     /// Identification of the innermost IPv4 header; `None` for IPv6.
     pub ip_id: Option<u16>,
+    /// Its header is damaged (it claims to reach beyond the packet): no receiver accepts it, so it counts but changes nothing.
+    pub discarded: bool,
     /// Where it was captured.
     pub vantage: Vantage,
     /// The first captured payload octets, at most [`EXCERPT_HEAD`].

@@ -13,9 +13,10 @@ use std::process::Command;
 
 use afterfin::capture::{Capture, CaptureOptions, Source};
 use afterfin::decode::{DecodeOptions, Decoded, Decoder};
+use afterfin::segment::Segment;
 
 /// Captures whose number of segments differs from Wireshark's: name, Wireshark's, ours, why.
-const DIFFERENT: [(&str, u64, u64, &str); 8] = [
+const DIFFERENT: [(&str, u64, u64, &str); 2] = [
     (
         "AlexeyVasilev+PcapFlowLab/examples/showcase/pcap_flow_lab_showcase.pcap",
         1124,
@@ -23,31 +24,10 @@ const DIFFERENT: [(&str, u64, u64, &str); 8] = [
         "an MPLS pseudowire without control word whose frame begins with a zero nibble: Wireshark takes the address for a control word",
     ),
     (
-        "AlexeyVasilev+PcapFlowLab/tests/data/parsing/geneve/06_geneve_invalid_version.pcap",
-        1,
-        0,
-        "Geneve of an unknown version, which RFC 8926 section 3.4 has dropped",
-    ),
-    ("OISF+suricata-verify/tests/bug-76/input.pcap", 46, 45, "a TCP header longer than its packet is malformed; no receiver accepts it"),
-    (
-        "OISF+suricata-verify/tests/transform-base64-7296/input.pcap",
-        59,
-        57,
-        "two TCP headers longer than their packets are malformed; no receiver accepts them",
-    ),
-    ("OISF+suricata-verify/tests/filestore-5408/input.pcap", 134, 125, "sFlow samples are copies of frames, not traffic of this capture"),
-    (
-        "seladb+PcapPlusPlus/Tests/ExamplesTest/pcap_examples/tcp-reassembly.pcap",
-        72,
-        65,
-        "sFlow samples are copies of frames, not traffic of this capture",
-    ),
-    ("the-tcpdump-group+tcpdump/tests/sflow_expanded.pcap", 1, 0, "sFlow samples are copies of frames, not traffic of this capture"),
-    (
-        "zeek+zeek/testing/btest/Traces/tunnels/gre-aruba-amsdu.pcap",
-        2,
-        1,
-        "of an 802.11 aggregate the first frame is read: one record gives one segment",
+        "OISF+suricata-verify/tests/filestore-5408/input.pcap",
+        134,
+        136,
+        "two sFlow samples behind a sampled ICMP message, which are no quotes",
     ),
 ];
 
@@ -86,24 +66,33 @@ struct Seen {
     payload_length: u32,
 }
 
-/// Calls `each` with every frame's number and segment; `None` where the capture cannot be opened.
+impl Seen {
+    fn of(segment: &Segment<'_>) -> Self {
+        Self {
+            src: segment.src.ip().to_string(),
+            dst: segment.dst.ip().to_string(),
+            ports: (segment.src.port(), segment.dst.port()),
+            numbers: (segment.seq.0, segment.ack.0),
+            flags: segment.flags.0,
+            payload_length: segment.payload_length,
+        }
+    }
+}
+
+/// Calls `each` with every frame's number and segment, again for a further segment of the same frame; `None` where the capture cannot be opened.
 fn decode(path: &Path, mut each: impl FnMut(u64, Option<Seen>)) -> Option<()> {
     let mut capture = Capture::open(vec![Source::Path(path.to_owned())], &CaptureOptions::default()).ok()?;
     let mut decoder = Decoder::new(DecodeOptions::default());
     while let Some(frame) = capture.next_frame() {
         let number = frame.id.number();
-        let seen = match decoder.decode(&frame) {
-            Decoded::Segment(s) => Some(Seen {
-                src: s.src.ip().to_string(),
-                dst: s.dst.ip().to_string(),
-                ports: (s.src.port(), s.dst.port()),
-                numbers: (s.seq.0, s.ack.0),
-                flags: s.flags.0,
-                payload_length: s.payload_length,
-            }),
-            _ => None,
+        let Decoded::Segment(segment) = decoder.decode(&frame) else {
+            each(number, None);
+            continue;
         };
-        each(number, seen);
+        each(number, Some(Seen::of(&segment)));
+        while let Some(segment) = decoder.more(&frame) {
+            each(number, Some(Seen::of(&segment)));
+        }
     }
     Some(())
 }
@@ -130,7 +119,7 @@ fn segments_of_third_party_captures_are_as_many_as_wireshark_finds() {
     }
     println!("{compared} captures, {differ} differ for a known reason");
     assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
-    assert!(compared * 99 <= (compared - differ) * 100, "fewer than 99 % agree");
+    assert!(compared * 995 <= (compared - differ) * 1000, "fewer than 99.5 % agree");
 }
 
 #[test]

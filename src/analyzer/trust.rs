@@ -107,6 +107,24 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
             ),
         );
     }
+    if account.sampled > 0 {
+        say(
+            "sampled",
+            format!(
+                "{} segments are sFlow samples: a part of the traffic only, with the times of the datagrams that carried them",
+                of(account.sampled, account.segments)
+            ),
+        );
+    }
+    if account.further > 0 {
+        say(
+            "several-segments-per-frame",
+            format!(
+                "{} segments share their frame with another one (802.11 aggregates, sFlow): frames are counted once, segments each",
+                of(account.further, account.segments)
+            ),
+        );
+    }
     if account.untimed > 0 {
         say("no-time", format!("{} have no time of their own", wording::count(account.untimed, "frame")));
     }

@@ -157,6 +157,9 @@ impl Output {
             None => Zone::Fixed(Utc.fix()),
         };
         let to_terminal = file.is_none() && std::io::stdout().is_terminal();
+        if to_terminal && format.name == crate::render::png::FORMAT.name {
+            return Err(Failure::new("an image is nothing for a terminal: name a file, -o FILE.png"));
+        }
         let colour = match args.color.as_str() {
             "always" => true,
             "never" => false,

@@ -6,6 +6,7 @@
 use crate::capture::Interface;
 use crate::decode::fragments::Fragments;
 use crate::decode::link::LinkReader;
+use crate::decode::parts::{Aggregate, Parts};
 use crate::decode::plain::Plain;
 use crate::decode::stacks::{Stacks, SubInterfaces};
 use crate::decode::tcp::Tcp;
@@ -21,6 +22,7 @@ mod icmp;
 mod ip4;
 mod ip6;
 mod link;
+mod parts;
 mod plain;
 mod protocol;
 mod stacks;
@@ -63,6 +65,8 @@ pub struct Decoder {
     /// What the last frame was a fragment of.
     datagram: Option<u64>,
     last_time: Timestamp,
+    parts: Parts,
+    sampled: u64,
 }
 
 impl Decoder {
@@ -77,13 +81,17 @@ impl Decoder {
             assembled: [Vec::new(), Vec::new()],
             datagram: None,
             last_time: Timestamp::default(),
+            parts: Parts::new(),
+            sampled: 0,
         }
     }
 
-    /// Decodes one frame. A reassembled datagram borrows from the decoder.
+    /// Decodes one frame. A reassembled datagram borrows from the decoder. Of a frame with several packets it gives the first segment, and
+    /// [`Decoder::more`] the others.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        let Self { options, link, stacks, sub_interfaces, fragments, assembled, datagram, last_time } = self;
+        let Self { options, link, stacks, sub_interfaces, fragments, assembled, datagram, last_time, parts, sampled } = self;
         *datagram = None;
+        parts.cursor.frame = None;
         let time = frame.time.unwrap_or(*last_time);
         *last_time = time;
         if link.0 != frame.link_type.0 {
@@ -119,32 +127,29 @@ impl Decoder {
             Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
         };
         let interface = vantage_interface(sub_interfaces.number(walk.sub_interface), frame.interface);
-        let tenant = tenant(options.separate, &walk, interface);
-        match arrived {
-            Arrived::Tcp(view) => {
-                let Some(ip) = walk.ip else { return Decoded::Malformed("tcp: no ip header") };
-                let tcp = match tcp::read(view) {
-                    Ok(tcp) => tcp,
-                    Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
-                    Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
-                };
-                let vantage = Vantage {
-                    interface,
-                    stack: stacks.number(reader.name, &walk.layers),
-                    link_source: walk.link_source,
-                    link_destination: walk.link_destination,
-                    outer: walk.outer,
-                };
-                Decoded::Segment(segment(frame, time, tenant, ip, tcp, vantage))
-            }
-            Arrived::Quote(quote) => {
-                let Some(ip) = walk.ip else { return Decoded::Malformed("icmp: no ip header") };
-                let (src, dst) = quote.endpoints();
-                let (from, _) = ip.addresses();
-                Decoded::IcmpQuote(IcmpQuote { frame: frame.id, time, from, error: quote.error, src, dst, tenant, seq: quote.seq() })
-            }
-            Arrived::Fragment(..) => Decoded::Skipped("ip fragment"),
+        if let Arrived::Parts(aggregate, view) = arrived {
+            parts.begin(frame.id, aggregate, view, &walk);
+            (parts.link, parts.interface) = (reader.name, interface);
+            return next_part(frame, time, options.separate, stacks, parts, sampled);
         }
+        finish(frame, time, &walk, arrived, options.separate, stacks, (reader.name, interface))
+    }
+
+    /// A further segment of the frame that was decoded last, until there is none: frames of an 802.11 aggregate, sFlow samples.
+    #[inline]
+    pub fn more<'a>(&'a mut self, frame: &Frame<'_>) -> Option<Segment<'a>> {
+        if self.parts.cursor.frame != Some(frame.id) {
+            return None;
+        }
+        match next_part(frame, self.last_time, self.options.separate, &mut self.stacks, &mut self.parts, &mut self.sampled) {
+            Decoded::Segment(segment) => Some(segment),
+            _ => None,
+        }
+    }
+
+    /// How many of the segments were sFlow samples: a part of the traffic only, with the times of the datagrams that carried them.
+    pub fn sampled(&self) -> u64 {
+        self.sampled
     }
 
     /// The encapsulation stacks seen so far, by [`Vantage::stack`], written from the outside in:
@@ -222,9 +227,84 @@ fn segment<'a>(frame: &Frame<'_>, time: Timestamp, tenant: u32, ip: Ip<'_>, tcp:
         payload_length: tcp.payload_length(),
         ttl: ip.ttl(),
         ip_id: ip.id(),
+        discarded: tcp.is_beyond_segment(),
         vantage,
         head: tcp.head(),
         tail: tcp.tail(),
+    }
+}
+
+/// What a walk that arrived gives.
+fn finish<'a>(
+    frame: &Frame<'_>,
+    time: Timestamp,
+    walk: &Walk<'a>,
+    arrived: Arrived<'a>,
+    separate: Separate,
+    stacks: &mut Stacks,
+    (link, interface): (&'static str, u32),
+) -> Decoded<'a> {
+    let tenant = tenant(separate, walk, interface);
+    match arrived {
+        Arrived::Tcp(view) => {
+            let Some(ip) = walk.ip else { return Decoded::Malformed("tcp: no ip header") };
+            let tcp = match tcp::read(view) {
+                Ok(tcp) => tcp,
+                Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
+                Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
+            };
+            let vantage = Vantage {
+                interface,
+                stack: stacks.number(link, &walk.layers),
+                link_source: walk.link_source,
+                link_destination: walk.link_destination,
+                outer: walk.outer,
+            };
+            Decoded::Segment(segment(frame, time, tenant, ip, tcp, vantage))
+        }
+        Arrived::Quote(quote) => {
+            let Some(ip) = walk.ip else { return Decoded::Malformed("icmp: no ip header") };
+            let (src, dst) = quote.endpoints();
+            let (from, _) = ip.addresses();
+            Decoded::IcmpQuote(IcmpQuote { frame: frame.id, time, from, error: quote.error, src, dst, tenant, seq: quote.seq() })
+        }
+        Arrived::Fragment(..) => Decoded::Skipped("ip fragment"),
+        Arrived::Parts(..) => Decoded::Skipped("nested too deep"),
+    }
+}
+
+/// The next segment among the packets of a frame; if there is none, what the first of them was.
+#[cold]
+fn next_part<'a>(
+    frame: &Frame<'_>,
+    time: Timestamp,
+    separate: Separate,
+    stacks: &mut Stacks,
+    parts: &'a mut Parts,
+    sampled: &mut u64,
+) -> Decoded<'a> {
+    let Parts { octets, cursor, before, link, interface } = parts;
+    let octets: &'a [u8] = octets;
+    let is_sample = matches!(cursor.aggregate, Aggregate::Sflow(_));
+    let mut other = None;
+    while let Some((next, view)) = cursor.next(octets) {
+        let mut walk = Walk::clone(before);
+        let decoded = match walk.run(next, view) {
+            Ok(arrived) => finish(frame, time, &walk, arrived, separate, stacks, (*link, *interface)),
+            Err(End::Skipped(reason)) => Decoded::Skipped(reason),
+            Err(End::Malformed(reason)) => Decoded::Malformed(reason),
+        };
+        if matches!(decoded, Decoded::Segment(_)) {
+            *sampled = sampled.saturating_add(u64::from(is_sample));
+            return decoded;
+        }
+        other = other.or(Some(decoded));
+    }
+    cursor.frame = None;
+    match other {
+        _ if is_sample => Decoded::Skipped("sflow"),
+        Some(decoded) => decoded,
+        None => Decoded::Malformed("802.11: header cut short"),
     }
 }
 

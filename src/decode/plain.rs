@@ -92,7 +92,7 @@ fn ipv4(packet: &[u8]) -> Option<(Ip<'_>, View<'_>)> {
     if fragment & 0x3f != 0 || offset != 0 {
         return None;
     }
-    Some((Ip::V4(ip, None), View { octets: segment.get(..length as usize).unwrap_or(segment), wire: length }))
+    Some((Ip::V4(ip, None), View { octets: segment.get(..length as usize).unwrap_or(segment), wire: length, bounded: false }))
 }
 
 /// TCP right after the header, a payload length.
@@ -104,5 +104,5 @@ fn ipv6(packet: &[u8]) -> Option<(Ip<'_>, View<'_>)> {
     if length == 0 {
         return None;
     }
-    Some((Ip::V6(ip), View { octets: segment.get(..length as usize).unwrap_or(segment), wire: length }))
+    Some((Ip::V6(ip), View { octets: segment.get(..length as usize).unwrap_or(segment), wire: length, bounded: false }))
 }

@@ -47,6 +47,7 @@ pub(crate) enum Layer {
     Ah,
     MacSec,
     Nsh,
+    Sflow,
     Trill,
     FabricPath,
 }
@@ -83,6 +84,7 @@ impl fmt::Display for Layer {
             Self::Ah => f.write_str("ah"),
             Self::MacSec => f.write_str("macsec"),
             Self::Nsh => f.write_str("nsh"),
+            Self::Sflow => f.write_str("udp/sflow"),
             Self::Trill => f.write_str("trill"),
             Self::FabricPath => f.write_str("fabricpath"),
         }

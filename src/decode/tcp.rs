@@ -30,9 +30,6 @@ pub(crate) fn read(view: View<'_>) -> Result<Tcp<'_>, End> {
     if usize::from(tcp.header_length()) < HEADER {
         return Err(End::Malformed("tcp: header length below 20"));
     }
-    if u32::from(tcp.header_length()) > view.wire {
-        return Err(End::Malformed("tcp: header length beyond the segment"));
-    }
     Ok(tcp)
 }
 
@@ -42,6 +39,12 @@ impl<'a> Tcp<'a> {
     fn header_length(&self) -> u8 {
         let [.., offset, _, _, _, _, _, _, _] = *self.header;
         (offset >> 4).wrapping_mul(4)
+    }
+
+    /// The header claims to reach beyond the segment.
+    #[inline]
+    pub fn is_beyond_segment(&self) -> bool {
+        u32::from(self.header_length()) > self.segment.wire
     }
 
     /// Source and destination port.
@@ -82,7 +85,7 @@ impl<'a> Tcp<'a> {
     /// Payload octets on the wire.
     #[inline]
     pub fn payload_length(&self) -> u32 {
-        self.segment.wire.wrapping_sub(u32::from(self.header_length()))
+        self.segment.wire.saturating_sub(u32::from(self.header_length()))
     }
 
     /// The captured payload.
@@ -224,8 +227,17 @@ mod tests {
         let mut short = header(&[]);
         short[12] = 0x40;
         assert_eq!(read(View::whole(&short)).unwrap_err(), End::Malformed("tcp: header length below 20"));
-        short[12] = 0x60;
-        assert_eq!(read(View::whole(&short)).unwrap_err(), End::Malformed("tcp: header length beyond the segment"));
+    }
+
+    #[test]
+    fn header_length_beyond_the_segment_leaves_no_payload() {
+        let mut segment = header(&[]);
+        segment[12] = 0x60;
+        let tcp = read(View::whole(&segment)).unwrap();
+        assert!(tcp.is_beyond_segment());
+        assert_eq!((tcp.payload_length(), tcp.head(), tcp.tail()), (0, &[][..], &[][..]));
+        segment[12] = 0x50;
+        assert!(!read(View::whole(&segment)).unwrap().is_beyond_segment());
     }
 
     #[test]

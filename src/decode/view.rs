@@ -10,6 +10,8 @@ pub(crate) struct View<'a> {
     pub octets: &'a [u8],
     /// Octets on the wire, as the innermost length field read so far (or the capture record) claims.
     pub wire: u32,
+    /// A carrier's own length field set `wire`: nothing inside can be longer.
+    pub bounded: bool,
 }
 
 impl<'a> View<'a> {
@@ -17,7 +19,7 @@ impl<'a> View<'a> {
     #[inline]
     pub fn new(captured: &'a [u8], wire: u32) -> Self {
         let length = u32::try_from(captured.len()).unwrap_or(u32::MAX);
-        Self { octets: captured, wire: wire.max(length) }
+        Self { octets: captured, wire: wire.max(length), bounded: false }
     }
 
     /// A view of octets that are all there.
@@ -74,22 +76,30 @@ impl<'a> View<'a> {
     #[inline]
     pub fn skip(&self, octets: usize) -> Option<Self> {
         let rest = self.octets.get(octets..)?;
-        Some(Self { octets: rest, wire: self.wire.saturating_sub(u32::try_from(octets).ok()?) })
+        Some(Self { octets: rest, wire: self.wire.saturating_sub(u32::try_from(octets).ok()?), ..*self })
     }
 
     /// The view narrowed to `length` octets on the wire, as a length field claims: padding and check sequences after them go. A claim
-    /// beyond the record's own length is believed, because editors and offloads falsify the record rather than the header.
+    /// beyond the record's own length is believed, because editors and offloads falsify the record rather than the header; one beyond what a
+    /// carrier says it carries is not.
     #[inline]
     #[must_use]
     pub fn narrow(&self, length: u32) -> Self {
+        let length = if self.bounded { length.min(self.wire) } else { length };
         let octets = self.octets.get(..length as usize).unwrap_or(self.octets);
-        Self { octets, wire: length }
+        Self { octets, wire: length, ..*self }
     }
 
     /// The view narrowed to at most `length` octets on the wire.
     #[must_use]
     pub fn narrow_within(&self, length: u32) -> Self {
         self.narrow(length.min(self.wire))
+    }
+
+    /// The view narrowed to what a carrier says it carries, which bounds what is inside.
+    #[must_use]
+    pub fn carried(&self, length: u32) -> Self {
+        Self { bounded: true, ..self.narrow_within(length) }
     }
 
     /// The view without its last `octets` octets on the wire (a frame check sequence).
@@ -107,6 +117,12 @@ mod tests {
     fn view_narrowed_beyond_the_record_believes_the_header() {
         let view = View::new(&[1, 2, 3, 4], 4).narrow(100);
         assert_eq!((view.octets.len(), view.wire, view.is_cut()), (4, 100, true));
+    }
+
+    #[test]
+    fn view_carried_bounds_what_is_inside() {
+        let view = View::new(&[1, 2, 3, 4], 4).carried(3).skip(1).unwrap().narrow(100);
+        assert_eq!((view.octets, view.wire), (&[2, 3][..], 2));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 
 use crate::decode::fragments::FragmentHeader;
 use crate::decode::icmp::{self, Quote};
+use crate::decode::parts::Aggregate;
 use crate::decode::stacks::{Layer, SubInterface};
 use crate::decode::view::View;
 use crate::decode::{ip4, ip6, link, protocol, tunnel};
@@ -64,6 +65,8 @@ pub(crate) enum Next {
     Gre,
     /// A fragment of a datagram, described in [`Walk::fragment`].
     Fragment,
+    /// Several packets.
+    Parts(Aggregate),
     /// A TCP header.
     Tcp,
     /// An ICMP message.
@@ -93,6 +96,8 @@ pub(crate) enum Arrived<'a> {
     Quote(Quote<'a>),
     /// At a fragment of a datagram, described in [`Walk::fragment`].
     Fragment(View<'a>),
+    /// At several packets.
+    Parts(Aggregate, View<'a>),
 }
 
 /// The fixed part of an IP header: what later stages need is read from it once, at the end of the walk.
@@ -149,7 +154,7 @@ impl Ip<'_> {
 }
 
 /// What was seen on the way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Walk<'a> {
     /// Sender on the outermost link.
     pub link_source: Option<LinkAddress>,
@@ -191,6 +196,20 @@ impl<'a> Walk<'a> {
         self.push(if ip.is_v6() { Layer::Ipv6 } else { Layer::Ipv4 })
     }
 
+    /// What was seen before several packets, for the walk into each of them.
+    pub fn without_packet(&self) -> Walk<'static> {
+        Walk {
+            link_source: self.link_source,
+            link_destination: self.link_destination,
+            sub_interface: self.sub_interface,
+            layers: self.layers.clone(),
+            ip: None,
+            outer: self.outer,
+            fragment: None,
+            headers: self.headers,
+        }
+    }
+
     /// Notes the link addresses of the outermost link; those of a link inside a tunnel say nothing about this vantage.
     #[inline]
     pub fn link_addresses(&mut self, source: &[u8], destination: &[u8]) {
@@ -212,6 +231,7 @@ impl<'a> Walk<'a> {
                 Next::Tcp => return Ok(Arrived::Tcp(view)),
                 Next::Icmp4 => return icmp::quote4(view).map(Arrived::Quote),
                 Next::Icmp6 => return icmp::quote6(view).map(Arrived::Quote),
+                Next::Parts(aggregate) => return Ok(Arrived::Parts(aggregate, view)),
                 Next::Fragment => return Ok(Arrived::Fragment(view)),
                 Next::EtherType(0x0800) | Next::Ip4 => ip4::read(view, self)?,
                 Next::Protocol(number) => protocol::read(number, view, self)?,

@@ -167,14 +167,25 @@ impl<W: Write> Writer<'_, W> {
         let (connection, mut record) = match &decoded {
             Decoded::Segment(segment) => {
                 let step = tracker.push(segment);
-                if !self.is_wanted(step.connection, is_evidence) {
-                    return Vec::new();
+                let mut connection = step.connection;
+                let mut record = self.is_wanted(connection, tracker, is_evidence).then(|| {
+                    let known = tracker.connection(connection);
+                    let direction = known.map_or(Direction::ClientToServer, |known| known.direction(step.side));
+                    self.segment(frame, time, segment, &step, direction)
+                });
+                // The other packets of an aggregate: under pseudonyms only a frame whose first packet is wanted can be shown.
+                while let Some(further) = decoder.more(frame) {
+                    let other = tracker.push(&further).connection;
+                    if record.is_none() && self.options.anonymizer.is_none() && self.is_wanted(other, tracker, false) {
+                        connection = other;
+                        record = Some(copy(frame, time, frame.captured.len()));
+                    }
                 }
-                let direction = tracker.connection(step.connection).map_or(Direction::ClientToServer, |known| known.direction(step.side));
-                (step.connection, self.segment(frame, time, segment, &step, direction))
+                let Some(record) = record else { return Vec::new() };
+                (connection, record)
             }
             Decoded::IcmpQuote(quote) => {
-                let Some(connection) = tracker.icmp(quote).filter(|connection| self.is_wanted(*connection, is_evidence)) else {
+                let Some(connection) = tracker.icmp(quote).filter(|connection| self.is_wanted(*connection, tracker, is_evidence)) else {
                     return Vec::new();
                 };
                 (connection, self.quote(frame, time, quote))
@@ -205,8 +216,8 @@ impl<W: Write> Writer<'_, W> {
         }
     }
 
-    fn is_wanted(&self, connection: usize, is_evidence: bool) -> bool {
-        is_evidence || self.plan.streams.contains(&(connection as u64))
+    fn is_wanted(&self, connection: usize, tracker: &Tracker, is_evidence: bool) -> bool {
+        is_evidence || tracker.connection(connection).is_some_and(|connection| self.plan.streams.contains(&connection.stream))
     }
 
     /// What a window of so many frames before and after each evidence frame lets through.

@@ -70,14 +70,20 @@ pub fn resolve(plan: &mut Plan, mut capture: Capture, options: &AnalysisOptions,
         let Some(frame) = capture.next_frame() else { break };
         let id = FrameRef::from(frame.id);
         let connection = match decoder.decode(&frame) {
-            Decoded::Segment(segment) => Some(tracker.push(&segment).connection),
+            Decoded::Segment(segment) => {
+                let connection = tracker.push(&segment).connection;
+                while let Some(further) = decoder.more(&frame) {
+                    tracker.push(&further);
+                }
+                Some(connection)
+            }
             Decoded::IcmpQuote(quote) => tracker.icmp(&quote),
             Decoded::Skipped(_) | Decoded::Malformed(_) => None,
         };
         if plan.unresolved.remove(&id)
             && let Some(connection) = connection
         {
-            plan.streams.insert(connection as u64);
+            plan.streams.extend(tracker.connection(connection).map(|connection| connection.stream));
         }
     }
     plan.unresolved.clear();

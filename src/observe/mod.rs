@@ -4,6 +4,7 @@
 //! whose fate is open, the finished [`Case`]s that may become findings, and the event log for the timeline; and over all connections
 //! the [`samples`] that `infer` turns into timers, and the [`retry`] watch.
 
+pub mod answered;
 pub mod case;
 pub mod closes;
 pub mod distribution;

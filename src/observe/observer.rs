@@ -1,5 +1,6 @@
 //! Reads the tracker's steps and keeps what the end needs.
 
+use super::answered::{AnsweredRequest, AnsweredRequests};
 use super::case::Case;
 use super::half_closed::{self, HalfClosedSpan};
 use super::legs::Legs;
@@ -74,6 +75,8 @@ pub struct Observer {
     pub retries: RetryWatch,
     /// Connections that belong together.
     pub legs: Legs,
+    /// A sample of the requests that were answered.
+    pub answered: AnsweredRequests,
 }
 
 impl Observer {
@@ -88,6 +91,7 @@ impl Observer {
             samples: Samples::default(),
             retries: RetryWatch::default(),
             legs: Legs::default(),
+            answered: AnsweredRequests::default(),
         }
     }
 
@@ -383,6 +387,9 @@ impl Observer {
                         request.status = payload.message.status;
                         let gap = request.after_idle_gap.then_some(request.idle).flatten();
                         answered = Some((*payload, gap.map(|idle| (idle, request.mark, request.wire_idle)), request.retry_of));
+                        if let Some(idle) = request.idle {
+                            self.answered.add(AnsweredRequest { idle, stream: connection.stream, frame: request.mark.frame });
+                        }
                         if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
                             surfaced = Some((request.mark, Some(status), request.message.label));
                         }

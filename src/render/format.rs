@@ -4,6 +4,10 @@
 //! overrides, zero-width characters) is written as `\u{…}`, in every output format alike: JSON's own escapes would come back as the
 //! raw character in `jq -r`. The list follows Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point` (UAX #9, UAX #44).
 
+mod markup;
+
+pub use markup::{json_in_html, markdown, markdown_code, xml};
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -6,10 +6,15 @@
 
 pub mod csv;
 pub mod format;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod ndjson;
+pub mod png;
 pub mod select;
+pub mod svg;
 pub mod text;
+pub mod wording;
 
 use std::io::{self, Write};
 
@@ -53,4 +58,5 @@ pub struct Format {
 }
 
 /// The registry; the first is the default.
-pub const FORMATS: &[Format] = &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT];
+pub const FORMATS: &[Format] =
+    &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, html::FORMAT, markdown::FORMAT, svg::FORMAT, png::FORMAT];

@@ -24,6 +24,8 @@ pub fn narrow(report: &mut Report, selection: &Selection) {
     report.connections.retain(|row| shown_streams.contains(&row.stream));
     let wanted = |client, server| matches_endpoints(client, server, selection);
     report.timelines.retain(|timeline| wanted(timeline.client, timeline.server));
+    let about: BTreeSet<u64> = report.findings.iter().filter_map(|finding| finding.stream).collect();
+    report.finding_timelines.retain(|timeline| about.contains(&timeline.stream));
     for group in &mut report.groups {
         narrow_group(group, &places, &report.findings);
     }

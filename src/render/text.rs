@@ -19,7 +19,7 @@ use std::io::{self, Write};
 pub use page::wrap;
 
 use super::{Format, Style};
-use crate::report::Report;
+use crate::report::{Report, Timeline};
 use page::{Ink, Page};
 use timeline::Repetitions;
 
@@ -43,6 +43,13 @@ pub fn report(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result
 /// Writes the table of connections alone, with every row.
 pub fn connections(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     connections::write_all(&mut Page::new(out, style, report), report)
+}
+
+/// One timeline alone, as a block of text for a page of another format; harmless, but not escaped for that format.
+pub fn timeline_block(report: &Report, timeline: &Timeline, style: &Style) -> io::Result<String> {
+    let mut out = Vec::new();
+    timeline::write(&mut Page::new(&mut out, style, report), timeline, "", Repetitions::Counted)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// Writes the timelines that were asked for, and the findings about their connections.

@@ -63,6 +63,8 @@ pub struct Report {
     pub left_out: LeftOut,
     /// Timelines that were asked for, by connection number.
     pub timelines: Vec<Timeline>,
+    /// Timelines of the connections that findings are about, by connection number: the first so many, for formats that draw them.
+    pub finding_timelines: Vec<Timeline>,
     /// Names of addresses, from the capture and from the user's hosts file.
     pub names: BTreeMap<IpAddr, String>,
     /// False when the run was interrupted or a part of the input could not be read.
@@ -106,7 +108,8 @@ pub struct Input {
 /// The capture as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureFacts {
-    /// Frames in all; `tcp_segments` + skipped + malformed.
+    /// Frames in all: those with TCP segments (where one has several, `trust` says how many more segments than frames there are), skipped and
+    /// malformed.
     pub frames: u64,
     /// Frames that are TCP segments, duplicate observations included.
     pub tcp_segments: u64,

@@ -104,7 +104,8 @@ pub struct Dot {
     pub frame: FrameRef,
 }
 
-/// Requests after idle gaps: dots (bounded, the lost ones first) and a histogram of all.
+/// Requests after a pause of 1 ms or more: dots (bounded, the lost ones first), and how long connections were idle when their server
+/// closed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
     /// At most some thousands.

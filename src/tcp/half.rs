@@ -173,14 +173,17 @@ impl HalfConnection {
         Some(position.saturating_add(i64::from(seq.distance_from(reference))))
     }
 
-    /// Counts a frame of this side.
+    /// Counts a frame of this side; of a discarded one nothing but that it was there.
     pub fn count(&mut self, segment: &Segment<'_>) {
         self.counts.segments += 1;
+        self.last = Some(Mark::of(segment));
+        if segment.discarded {
+            return;
+        }
         self.counts.payload_octets += u64::from(segment.payload_length);
         self.counts.syn += u32::from(segment.flags.syn() && !segment.flags.rst());
         self.counts.fin += u32::from(segment.flags.fin() && !segment.flags.rst());
         self.counts.rst += u32::from(segment.flags.rst());
-        self.last = Some(Mark::of(segment));
     }
 
     /// Takes in what a segment (no RST, no duplicate observation) sent, at `position`.

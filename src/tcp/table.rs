@@ -41,6 +41,12 @@ impl FlowTable {
         at
     }
 
+    /// Adds a connection that does not take over its 4-tuple. Returns its index.
+    pub fn insert_apart(&mut self, connection: Connection) -> usize {
+        self.slab.push(connection);
+        self.slab.len() - 1
+    }
+
     /// A connection by index.
     pub fn get(&self, at: usize) -> Option<&Connection> {
         self.slab.get(at)

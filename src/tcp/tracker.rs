@@ -87,6 +87,11 @@ impl Tracker {
                     }
                     return step;
                 }
+                // Wireshark numbers it; no receiver accepts it, so that what it would have replaced goes on
+                Incarnation::New if segment.discarded => {
+                    let apart = self.connection_of(key, side, segment);
+                    (self.table.insert_apart(apart), true, None)
+                }
                 Incarnation::New => {
                     if let Some(old) = self.table.get_mut(current) {
                         old.superseded = Some(segment.time);
@@ -101,7 +106,7 @@ impl Tracker {
         };
         let mut step = Step::new(at, side, mark);
         step.payload_length = segment.payload_length;
-        step.has_fin = segment.flags.fin();
+        step.has_fin = segment.flags.fin() && !segment.discarded;
         step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
         step.vantage = segment.vantage;
         step.opened = opened;
@@ -109,7 +114,7 @@ impl Tracker {
         if let Some(connection) = self.table.get_mut(at) {
             Transition { connection, segment, side, mark, thresholds: &self.thresholds }.run(&mut step);
             self.duplicates += u64::from(step.duplicate);
-            if segment.flags.syn() && !step.duplicate {
+            if segment.flags.syn() && !step.duplicate && !segment.discarded {
                 self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
             }
         }
@@ -117,7 +122,12 @@ impl Tracker {
     }
 
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {
-        let (client, basis) = match (segment.flags.syn(), segment.flags.ack()) {
+        let connection = self.connection_of(key, side, segment);
+        self.table.insert(connection)
+    }
+
+    fn connection_of(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> Connection {
+        let (client, basis) = match (segment.flags.syn() && !segment.discarded, segment.flags.ack()) {
             (true, false) => (side, RoleBasis::Syn),
             (true, true) => (side.other(), RoleBasis::SynAck),
             _ => (self.servers.guess_client(key.endpoint(Side::Low), key.endpoint(Side::High)), RoleBasis::Guess),
@@ -126,7 +136,7 @@ impl Tracker {
             self.next_stream += 1;
             self.next_stream - 1
         });
-        self.table.insert(Connection::new(stream, key, client, basis, Mark::of(segment)))
+        Connection::new(stream, key, client, basis, Mark::of(segment))
     }
 
     /// Which incarnation of the 4-tuple a segment belongs to: the rule of Wireshark 4.4's `tcp.stream`, except that a reordered
@@ -168,4 +178,62 @@ enum Incarnation {
     Current,
     Older(usize),
     New,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tracker;
+    use crate::endpoint::Endpoint;
+    use crate::frame::FrameId;
+    use crate::options::Thresholds;
+    use crate::segment::{Flags, Segment, TcpOptions, Vantage};
+    use crate::seq::SeqNumber;
+    use crate::time::Timestamp;
+
+    fn segment(number: u64, flags: Flags, seq: u32, discarded: bool) -> Segment<'static> {
+        Segment {
+            frame: FrameId::new(0, number),
+            time: Timestamp::new(i64::try_from(number).unwrap(), 0),
+            time_unknown: false,
+            src: Endpoint::v4([10, 0, 0, 1], 40_000),
+            dst: Endpoint::v4([10, 0, 0, 2], 80),
+            tenant: 0,
+            seq: SeqNumber(seq),
+            ack: SeqNumber(1),
+            flags,
+            window: 100,
+            options: TcpOptions::default(),
+            payload_length: 0,
+            ttl: 64,
+            ip_id: None,
+            discarded,
+            vantage: Vantage::default(),
+            head: &[],
+            tail: &[],
+        }
+    }
+
+    #[test]
+    fn discarded_segment_counts_and_changes_nothing() {
+        let mut tracker = Tracker::new(Thresholds::default());
+        tracker.push(&segment(1, Flags::ACK, 100, false));
+        let step = tracker.push(&segment(2, Flags(Flags::FIN.0 | Flags::RST.0 | Flags::ACK.0), 101, true));
+        assert!(!step.has_fin && step.reset.is_none() && step.position.is_none() && !step.opened);
+        let connection = tracker.connections().get(0).unwrap();
+        let counts = connection.half(step.side).counts;
+        assert_eq!((counts.segments, counts.fin, counts.rst), (2, 0, 0));
+        assert!(connection.close.is_none() && connection.first_fin.is_none());
+    }
+
+    #[test]
+    fn discarded_syn_takes_a_number_and_leaves_the_connection_alone() {
+        let mut tracker = Tracker::new(Thresholds::default());
+        tracker.push(&segment(1, Flags::ACK, 100, false));
+        let step = tracker.push(&segment(2, Flags::SYN, 70_000, true));
+        assert!(step.opened && step.replaced.is_none());
+        assert_eq!(tracker.push(&segment(3, Flags::ACK, 100, false)).connection, 0);
+        assert_eq!(tracker.connections().iter().map(|c| c.stream).collect::<Vec<_>>(), [0, 1]);
+        let step = tracker.push(&segment(4, Flags::SYN, 70_000, false));
+        assert_eq!((step.connection, step.replaced), (2, Some(0)));
+    }
 }

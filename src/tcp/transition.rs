@@ -44,6 +44,9 @@ impl Transition<'_, '_> {
         step.wire_idle = self.connection.tick(self.mark);
         self.connection.half_mut(side).count(segment);
         self.connection.note_vantage(&segment.vantage);
+        if segment.discarded {
+            return;
+        }
         if self.connection.recent.is_duplicate(segment, side) {
             self.connection.half_mut(side).counts.duplicates += 1;
             step.duplicate = true;

@@ -352,6 +352,7 @@ pub fn report() -> Report {
         connections,
         connections_total: 24,
         timelines: vec![],
+        finding_timelines: vec![timeline()],
         names: BTreeMap::from([(server.ip, "api-1".into())]),
         left_out: LeftOut::default(),
         complete: false,
@@ -391,7 +392,8 @@ pub fn hostile_report() -> Report {
         entry.note = bad();
     }
     group.timeline = Some(timeline.clone());
-    report.timelines = vec![timeline];
+    report.timelines = vec![timeline.clone()];
+    report.finding_timelines = vec![timeline];
     for timeout in &mut report.timeouts {
         timeout.host = Some(bad());
         timeout.known = vec![bad()];

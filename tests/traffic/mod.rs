@@ -173,6 +173,7 @@ impl Going {
             frame,
             time,
             time_unknown: false,
+            discarded: false,
             src,
             dst,
             tenant: 0,

@@ -1,8 +1,9 @@
 //! IEEE 802.11 data frames, bare or behind the header of a capture driver: radiotap, Prism, AVS, PPI.
 //!
-//! Of an aggregate (A-MSDU) the first frame is read: one capture record gives one segment. Protected frames stay closed.
+//! Of an aggregate (A-MSDU) every frame is read. Protected frames stay closed.
 
 use crate::decode::link::LinkReader;
+use crate::decode::parts::Aggregate;
 use crate::decode::stacks::Layer;
 use crate::decode::view::View;
 use crate::decode::walk::{End, Next, Read, Walk};
@@ -74,8 +75,7 @@ pub(crate) fn read<'a>(view: View<'a>, padded: bool, swapped: bool, walk: &mut W
         return Err(End::Skipped("802.11 fragment"));
     }
     if is_aggregate {
-        let frame = u32::from(payload.be16(12).ok_or(CUT)?);
-        return Ok((Next::Llc, payload.skip(14).ok_or(CUT)?.narrow_within(frame)));
+        return Ok((Next::Parts(Aggregate::Amsdu), payload));
     }
     Ok((Next::Llc, payload))
 }

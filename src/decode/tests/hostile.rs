@@ -23,6 +23,18 @@ fn seeds() -> Vec<(u16, Vec<u8>)> {
     for port in [1701, 2152, 3386, 3544, 4341, 4754, 4789, 4790, 5247, 6081, 6635, 8472, 37008] {
         seeds.push((ETHERNET, ethernet(0x0800, &ip4(17, &udp(port, &[&[8, 0, 0, 0, 0, 0, 42, 0][..], &inner].concat())))));
     }
+    let sample = [
+        &[0, 0, 0, 1, 0, 0, 0, 112][..],
+        &[0; 28],
+        &[0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 72, 0, 0, 0, 11],
+        &[0; 8],
+        &[0, 0, 0, 56],
+        &packet4(),
+    ];
+    let datagram = [&[0, 0, 0, 5, 0, 0, 0, 1][..], &[0; 16], &[0, 0, 0, 2], &sample.concat(), &sample.concat()].concat();
+    seeds.push((ETHERNET, ethernet(0x0800, &ip4(17, &udp(6343, &datagram)))));
+    let subframe = [&[0; 12][..], &[0, 64, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &packet4(), &[0; 2]].concat();
+    seeds.push((105, [&[0x88, 1][..], &[0; 22], &[0x80, 0], &subframe, &subframe].concat()));
     seeds.extend(REGISTRY.iter().flat_map(|reader| reader.numbers).map(|number| (*number, packet4())));
     seeds
 }
@@ -67,6 +79,10 @@ proptest! {
         frame.wire_length = wire;
         let (shortcut, walk) = both_ways(&frame);
         prop_assert_eq!(shortcut, walk);
+        let mut decoder = Decoder::new(DecodeOptions::default());
+        decode(&mut decoder, &frame);
+        let further = std::iter::from_fn(|| decoder.more(&frame).map(|_| ())).take(octets.len()).count();
+        prop_assert!(further <= octets.len() / 8);
     }
 
     #[test]

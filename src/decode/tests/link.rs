@@ -1,6 +1,8 @@
 //! Every link type carries a segment; near misses do not.
 
-use super::{DESTINATION, ETHERNET, Outcome, SOURCE, address, assert_v4, assert_v6, ethernet, frame, outcome, packet4, packet6, segment};
+use super::{
+    DESTINATION, ETHERNET, Outcome, SOURCE, address, assert_v4, assert_v6, ethernet, frame, ip4, outcome, packet4, packet6, segment, udp,
+};
 use crate::capture::Interface;
 use crate::decode::link::REGISTRY;
 use crate::decode::{DecodeOptions, Decoded, Decoder};
@@ -27,7 +29,7 @@ fn ethernet_carries_ipv4_and_ipv6_with_its_addresses() {
 
 #[test]
 fn ethernet_padding_and_check_sequence_are_no_payload() {
-    let mut octets = ethernet(0x0800, &super::ip4(6, &super::tcp(b"")));
+    let mut octets = ethernet(0x0800, &ip4(6, &super::tcp(b"")));
     octets.extend([0xee; 10]);
     let seen = segment(ETHERNET, &octets);
     assert_eq!((seen.payload_length, seen.head.len()), (0, 0));
@@ -209,10 +211,23 @@ fn wlan_data_frames_carry_ip_with_the_addresses_of_the_stations() {
 }
 
 #[test]
-fn wlan_aggregate_gives_its_first_frame() {
+fn wlan_aggregate_gives_every_frame() {
     let length = u16::try_from(8 + packet4().len()).unwrap().to_be_bytes();
     let first = [&DESTINATION[..], &SOURCE, &length, &SNAP_IPV4, &packet4()].concat();
-    assert_v4(105, &[&wlan(1, Some(0x80))[..], &first, &[0; 2], &first].concat(), "802.11");
+    let three = [&wlan(1, Some(0x80))[..], &first, &[0; 2], &first, &[0; 2], &first].concat();
+    assert_v4(105, &three, "802.11");
+    let frame = frame(105, &three);
+    let mut decoder = Decoder::new(DecodeOptions::default());
+    assert!(matches!(decoder.decode(&frame), Decoded::Segment(_)));
+    for _ in 0..2 {
+        assert_eq!(decoder.more(&frame).map(|segment| (segment.payload_length, segment.vantage.stack)), Some((16, 0)));
+    }
+    assert!(decoder.more(&frame).is_none());
+    assert_eq!(decoder.sampled(), 0);
+    let udp_first = [&DESTINATION[..], &SOURCE, &[0, 8 + 28 + 4], &SNAP_IPV4, &ip4(17, &udp(53, &[0; 4])), &[0; 2]].concat();
+    assert_v4(105, &[&wlan(1, Some(0x80))[..], &udp_first, &first].concat(), "802.11");
+    assert_eq!(outcome(105, &[&wlan(1, Some(0x80))[..], &udp_first].concat()), Outcome::Skipped("udp"));
+    assert_eq!(outcome(105, &wlan(1, Some(0x80))), Outcome::Malformed("802.11: header cut short"));
 }
 
 #[test]

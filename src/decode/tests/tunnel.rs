@@ -1,6 +1,10 @@
 //! Every encapsulation gives up its innermost segment; near misses do not.
 
-use super::{ETHERNET, Outcome, assert_v4, assert_v6, ethernet, ip4, ip6, outcome, packet4, packet6, segment, tcp, tenant, udp};
+use super::{
+    DecodeOptions, Decoded, Decoder, ETHERNET, Outcome, assert_v4, assert_v6, ethernet, frame, ip4, ip6, outcome, packet4, packet6,
+    segment, tcp, tenant, udp,
+};
+use crate::frame::{Frame, FrameId};
 use crate::options::Separate;
 
 /// `payload` as IPv4 protocol `protocol` in Ethernet.
@@ -46,8 +50,11 @@ fn provider_backbone_and_other_tags() {
 #[test]
 fn pppoe_session_carries_ppp() {
     let length = u16::try_from(2 + packet4().len()).unwrap().to_be_bytes();
-    let session = join(&[&[0x11, 0, 0, 9], &length, &[0, 0x21], &packet4(), &[0; 6]]);
-    assert_v4(ETHERNET, &ethernet(0x8864, &session), "ethernet/pppoe");
+    let session = |packet: &[u8]| ethernet(0x8864, &join(&[&[0x11, 0, 0, 9], &length, &[0, 0x21], packet, &[0; 6]]));
+    assert_v4(ETHERNET, &session(&packet4()), "ethernet/pppoe");
+    let mut with_padding_in_its_length = packet4();
+    with_padding_in_its_length[3] += 6;
+    assert_v4(ETHERNET, &session(&with_padding_in_its_length), "ethernet/pppoe");
     assert_eq!(outcome(ETHERNET, &ethernet(0x8863, &[0x11, 9, 0, 0, 0, 0])), Outcome::Skipped("pppoe discovery"));
 }
 
@@ -184,14 +191,100 @@ fn vxlan_gpe_names_what_it_carries() {
 }
 
 #[test]
-fn geneve_with_options_carries_ethernet_and_ip() {
+fn geneve_with_options_carries_ethernet_and_ip_in_any_version() {
     let header = |protocol: [u8; 2]| [1, 0, protocol[0], protocol[1], 0, 0, 42, 0, 0, 1, 0, 0];
     let inner = ethernet(0x0800, &packet4());
     assert_v4(ETHERNET, &over_udp(6081, &join(&[&header([0x65, 0x58]), &inner])), "ethernet/ipv4/udp/geneve 42/ethernet");
     assert_v4(ETHERNET, &over_udp(6081, &join(&[&header([8, 0]), &packet4()])), "ethernet/ipv4/udp/geneve 42");
     let mut version_1 = header([8, 0]);
     version_1[0] |= 0x40;
-    assert_eq!(outcome(ETHERNET, &over_udp(6081, &join(&[&version_1, &packet4()]))), Outcome::Skipped("udp"));
+    assert_v4(ETHERNET, &over_udp(6081, &join(&[&version_1, &packet4()])), "ethernet/ipv4/udp/geneve 42");
+    assert_eq!(outcome(ETHERNET, &over_udp(6081, &join(&[&version_1, &[0; 40]]))), Outcome::Skipped("udp"));
+}
+
+fn word(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap().to_be_bytes()
+}
+
+/// A raw packet header record: `protocol`, and a packet that was `more` octets longer.
+fn raw_header(protocol: u8, packet: &[u8], more: usize) -> Vec<u8> {
+    let padded = [packet, &[0; 3][..packet.len().next_multiple_of(4) - packet.len()]].concat();
+    let fields = [&[0, 0, 0, protocol][..], &word(packet.len() + more + 4), &word(4), &word(packet.len())].concat();
+    join(&[&word(1), &word(16 + padded.len()), &fields, &padded])
+}
+
+/// A sample of kind `kind` (1: flow, 3: expanded flow), with its records.
+fn sample(kind: u8, records: &[&[u8]]) -> Vec<u8> {
+    let before_records = if kind == 3 { 40 } else { 28 };
+    let body = [&vec![0; before_records][..], &word(records.len()), &records.concat()].concat();
+    join(&[&[0, 0, 0, kind], &word(body.len()), &body])
+}
+
+fn sflow(samples: &[&[u8]]) -> Vec<u8> {
+    let header = join(&[&[0, 0, 0, 5, 0, 0, 0, 1], &[192, 0, 2, 1], &[0; 12], &word(samples.len())]);
+    over_udp(6343, &join(&[&header, &samples.concat()]))
+}
+
+/// Stack and payload length of every segment of a frame.
+fn segments(link_type: u16, octets: &[u8]) -> Vec<(String, u32)> {
+    let frame = frame(link_type, octets);
+    let mut decoder = Decoder::new(DecodeOptions::default());
+    let mut seen = Vec::new();
+    if let Decoded::Segment(segment) = decoder.decode(&frame) {
+        seen.push((segment.vantage.stack, segment.payload_length));
+        while let Some(segment) = decoder.more(&frame) {
+            seen.push((segment.vantage.stack, segment.payload_length));
+        }
+    }
+    assert!(decoder.more(&frame).is_none());
+    seen.into_iter().map(|(stack, length)| (decoder.stacks()[usize::from(stack)].clone(), length)).collect()
+}
+
+#[test]
+fn sflow_samples_are_segments_of_their_own() {
+    let (cut, counter) = (&packet4()[..44], join(&[&[0, 0, 0, 2], &word(12), &[0; 12]]));
+    let foreign_record = join(&[&word(1001), &word(4), &[0; 4]]);
+    let datagram = sflow(&[
+        &counter,
+        &sample(1, &[&foreign_record, &raw_header(1, &ethernet(0x0800, &packet4()), 0), &raw_header(11, &ip4(17, &udp(53, b"x")), 0)]),
+        &sample(3, &[&raw_header(11, cut, 12)]),
+        &sample(1, &[&raw_header(12, &packet6(), 0), &raw_header(13, &join(&[&[0, 2, 1, 64], &packet4()]), 0)]),
+    ]);
+    let stack = |inner: &str| (format!("ethernet/ipv4/udp/sflow{inner}"), 16);
+    assert_eq!(segments(ETHERNET, &datagram), [stack("/ethernet"), stack(""), stack(""), stack("/mpls")]);
+}
+
+#[test]
+fn sflow_without_tcp_is_skipped_and_lies_end_it() {
+    let udp_only = sample(1, &[&raw_header(11, &ip4(17, &udp(53, b"x")), 0)]);
+    assert_eq!(outcome(ETHERNET, &sflow(&[&udp_only])), Outcome::Skipped("sflow"));
+    assert_eq!(outcome(ETHERNET, &sflow(&[])), Outcome::Skipped("sflow"));
+    let good = sample(1, &[&raw_header(11, &packet4(), 0)]);
+    for lie in [0, 1, 31, 32, u32::MAX] {
+        let mut sample = good.clone();
+        sample[4..8].copy_from_slice(&lie.to_be_bytes());
+        assert!(segments(ETHERNET, &sflow(&[&sample, &good])).len() <= 2);
+        let mut record = good.clone();
+        record[44..48].copy_from_slice(&lie.to_be_bytes());
+        assert!(segments(ETHERNET, &sflow(&[&record, &good])).len() <= 2);
+    }
+    let mut version_4 = sflow(&[&good]);
+    version_4[45] = 4;
+    assert_eq!(outcome(ETHERNET, &version_4), Outcome::Skipped("udp"));
+    let nested = sflow(&[&sample(1, &[&raw_header(1, &sflow(&[&good]), 0)])]);
+    assert_eq!(outcome(ETHERNET, &nested), Outcome::Skipped("sflow"));
+}
+
+#[test]
+fn decoder_has_no_further_segments_of_another_frame() {
+    let good = sample(1, &[&raw_header(11, &packet4(), 0), &raw_header(11, &packet4(), 0)]);
+    let (several, one) = (sflow(&[&good]), ethernet(0x0800, &packet4()));
+    let mut decoder = Decoder::new(DecodeOptions::default());
+    assert!(matches!(decoder.decode(&frame(ETHERNET, &several)), Decoded::Segment(_)));
+    assert!(decoder.more(&Frame { id: FrameId::new(0, 2), ..frame(ETHERNET, &one) }).is_none());
+    assert!(matches!(decoder.decode(&frame(ETHERNET, &one)), Decoded::Segment(_)));
+    assert!(decoder.more(&frame(ETHERNET, &one)).is_none());
+    assert_eq!(decoder.sampled(), 1);
 }
 
 #[test]

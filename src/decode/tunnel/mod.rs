@@ -15,6 +15,7 @@ pub(crate) mod macsec;
 pub(crate) mod mpls;
 pub(crate) mod nsh;
 pub(crate) mod pppoe;
+mod sflow;
 mod teredo;
 pub(crate) mod trill;
 mod tzsp;

@@ -14,5 +14,5 @@ pub(crate) fn read<'a>(view: View<'a>, walk: &mut Walk) -> Read<'a> {
         return Err(End::Skipped("pppoe discovery"));
     }
     walk.push(Layer::Pppoe)?;
-    Ok((Next::Ppp, payload.narrow_within(length)))
+    Ok((Next::Ppp, payload.carried(length)))
 }

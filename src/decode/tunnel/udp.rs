@@ -1,6 +1,6 @@
 //! UDP (RFC 768), as far as tunnels need it.
 
-use crate::decode::tunnel::{capwap, geneve, gre, gtp, l2tp, lisp, mpls, teredo, tzsp, vxlan};
+use crate::decode::tunnel::{capwap, geneve, gre, gtp, l2tp, lisp, mpls, sflow, teredo, tzsp, vxlan};
 use crate::decode::view::View;
 use crate::decode::walk::{End, Read, Walk};
 
@@ -19,6 +19,7 @@ fn tunnel(port: u16) -> Option<TunnelReader> {
         4790 => vxlan::read_gpe,
         5247 => capwap::read,
         6081 => geneve::read,
+        6343 => sflow::read,
         6635 => mpls::read_over_udp,
         8472 => vxlan::read_otv,
         37008 => tzsp::read,

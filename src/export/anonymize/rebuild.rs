@@ -199,6 +199,7 @@ mod tests {
             frame: FrameId::new(0, 1),
             time: Timestamp(1),
             time_unknown: false,
+            discarded: false,
             src,
             dst,
             tenant: 0,

@@ -108,7 +108,7 @@ impl Rewriter<'_> {
                 *vantage = self.vantage(vantage);
             }
         }
-        for timeline in &mut report.timelines {
+        for timeline in report.timelines.iter_mut().chain(&mut report.finding_timelines) {
             self.timeline(timeline);
         }
     }

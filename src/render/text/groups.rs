@@ -7,7 +7,8 @@ use super::finding;
 use super::page::{Ink, Page};
 use super::timeline::{self, Repetitions};
 use crate::render::format::{count, counted};
-use crate::report::{Finding, Group, Report, Severity};
+use crate::render::wording::counts_by_severity;
+use crate::report::{Finding, Group, Report};
 
 /// Groups that are shown.
 const GROUPS_SHOWN: usize = 12;
@@ -43,14 +44,8 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 
 /// `Findings: 2 errors, 1 warning`.
 fn title(findings: &[Finding]) -> String {
-    let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;
-    let parts = [
-        (of(Severity::Error), "error", "errors"),
-        (of(Severity::Warning), "warning", "warnings"),
-        (of(Severity::Info), "for information", "for information"),
-    ];
-    let parts: Vec<_> = parts.iter().filter(|(number, ..)| *number > 0).map(|(number, one, many)| counted(*number, one, many)).collect();
-    if parts.is_empty() { "Findings".to_owned() } else { format!("Findings: {}", parts.join(", ")) }
+    let counts = counts_by_severity(findings);
+    if counts.is_empty() { "Findings".to_owned() } else { format!("Findings: {counts}") }
 }
 
 fn write_group(page: &mut Page<'_>, group: &Group, report: &Report) -> io::Result<()> {

@@ -1,7 +1,6 @@
 //! The page: width, colour, names of addresses, wrapping. Foreign text is escaped before it comes here; colour is added after wrapping.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
@@ -10,7 +9,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::render::Style;
 use crate::render::format::escape;
-use crate::report::{EndpointView, FrameRef, Input, Report, Severity};
+use crate::render::wording::Words;
+use crate::report::{EndpointView, FrameRef, Report, Severity};
 
 /// What a piece of text is, as a colour (ECMA-48 SGR; the eight colours that every terminal has).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +59,14 @@ pub struct Page<'a> {
     /// Zone of the times.
     pub zone: FixedOffset,
     colour: bool,
-    names: &'a BTreeMap<IpAddr, String>,
-    inputs: &'a [Input],
+    /// How the facts of this report are said.
+    pub words: Words<'a>,
 }
 
 impl<'a> Page<'a> {
     /// An empty page for a report.
     pub fn new(out: &'a mut dyn Write, style: &Style, report: &'a Report) -> Self {
-        Self { out, width: style.width.max(40), zone: style.zone, colour: style.colour, names: &report.names, inputs: &report.inputs }
+        Self { out, width: style.width.max(40), zone: style.zone, colour: style.colour, words: Words::of(report, style.zone) }
     }
 
     /// Text from the capture, harmless.
@@ -82,33 +82,22 @@ impl<'a> Page<'a> {
 
     /// An address, and its name if it has one.
     pub fn host(&self, ip: IpAddr) -> String {
-        self.with_name(ip.to_string(), ip)
+        self.words.host(ip)
     }
 
     /// An endpoint, and its address' name if it has one.
     pub fn endpoint(&self, endpoint: EndpointView) -> String {
-        self.with_name(endpoint.to_string(), endpoint.ip)
-    }
-
-    fn with_name(&self, text: String, ip: IpAddr) -> String {
-        match self.names.get(&ip) {
-            Some(name) => format!("{text} ({})", escape(name)),
-            None => text,
-        }
+        self.words.endpoint(endpoint)
     }
 
     /// The number of a frame, with its file where that is not the one that the reader has in mind already.
     pub fn frame(&self, at: FrameRef, beside: Option<FrameRef>) -> String {
-        match self.file_name(at) {
-            Some(name) if beside.is_none_or(|beside| beside.file != at.file) => format!("{} in {name}", at.frame),
-            _ => at.frame.to_string(),
-        }
+        self.words.frame(at, beside)
     }
 
     /// The file of a frame, where there are several.
     pub fn file_name(&self, at: FrameRef) -> Option<Cow<'a, str>> {
-        let input = self.inputs.get(at.file as usize).filter(|_| self.inputs.len() > 1)?;
-        Some(escape(base_name(&input.name)))
+        self.words.file_name(at)
     }
 
     /// One line as it is.
@@ -150,11 +139,6 @@ impl<'a> Page<'a> {
         self.wrapped(indent, &rest, left.0, left.1)?;
         self.wrapped(&rest, &rest, right.0, right.1)
     }
-}
-
-/// The last part of a path.
-fn base_name(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or(path)
 }
 
 /// Breaks a paragraph into lines of at most `width` columns; a word that is longer is broken where the line ends.
@@ -230,11 +214,5 @@ mod tests {
     fn wrap_counts_columns_not_characters() {
         assert_eq!(wrap("漢字漢字 漢字", 10), ["漢字漢字", "漢字"]);
         assert_eq!(wrap("e\u{301}e\u{301}e\u{301} ab cd", 10), ["e\u{301}e\u{301}e\u{301} ab cd"]);
-    }
-
-    #[test]
-    fn base_name_is_the_last_part() {
-        assert_eq!(base_name("/tmp/a.pcap"), "a.pcap");
-        assert_eq!(base_name("<stdin>"), "<stdin>");
     }
 }

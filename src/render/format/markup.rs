@@ -1,0 +1,122 @@
+//! Foreign text inside markup: XML (HTML and SVG) and Markdown. On top of [`escape`], which every text goes through first.
+
+use super::escape;
+
+/// Text for an XML or HTML text node or a quoted attribute: no markup, no character that XML 1.0 forbids.
+pub fn xml(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len().saturating_add(8));
+    for c in escape(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            // Non-characters at the end of each plane; U+FFFE and U+FFFF are no Char of XML 1.0 (section 2.2).
+            c if u32::from(c) & 0xfffe == 0xfffe => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A JSON document for a script element of HTML: nothing in it can end the element or begin a comment.
+pub fn json_in_html(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+/// Prose for Markdown (CommonMark, GitHub, GitLab): nothing in it is markup, a link, a mention or a reference. What the platforms turn
+/// into references (`@name`, `#7`, `!7`, `$7`, `%7`, `&7`, `~7`) stands in a code span, the only place where they leave it alone.
+pub fn markdown(text: &str) -> String {
+    let text = escape(text);
+    let mut safe = String::with_capacity(text.len().saturating_add(16));
+    let mut rest = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = rest.next() {
+        let next = rest.peek().copied().unwrap_or(' ');
+        match c {
+            '@' | '#' | '!' | '$' | '%' | '&' | '~' | '^'
+                if next.is_alphanumeric() || matches!(next, '"' | '{' | '_' | '-' | '@' | '#' | '!' | '$' | '%' | '&' | '~' | '^') =>
+            {
+                // Two spans that touch would be one with a longer fence: they become one span.
+                if safe.ends_with('`') && !safe.ends_with("\\`") {
+                    safe.pop();
+                } else {
+                    safe.push('`');
+                }
+                safe.push(c);
+                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+                    safe.push(digit);
+                }
+                safe.push('`');
+            }
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '!' | '&' | '$' | '^' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            // «https://…» and «www.…» become links by themselves.
+            ':' if next == '/' => safe.push_str("\\:"),
+            '.' if before.eq_ignore_ascii_case(&'w') => safe.push_str("\\."),
+            '-' | '+' | '=' if safe.is_empty() => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            c => safe.push(c),
+        }
+        before = c;
+    }
+    safe
+}
+
+/// A code span for Markdown that stays one inside a table: the fence is longer than any run of backticks in the text.
+pub fn markdown_code(text: &str) -> String {
+    let text = escape(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest.saturating_add(1));
+    let pad = if text.starts_with('`') || text.ends_with('`') || text.trim().is_empty() { " " } else { "" };
+    // In a table, a vertical bar ends the cell even in a code span (GitHub Flavored Markdown, section 4.10).
+    format!("{fence}{pad}{}{pad}{fence}", text.replace('|', "\u{2223}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_has_no_markup_and_no_forbidden_character() {
+        assert_eq!(xml("<a href='x\">&\u{1b}\u{202e}\u{ffff}"), "&lt;a href=&#39;x&quot;&gt;&amp;\\u{1b}\\u{202e}\\u{ffff}");
+        assert_eq!(xml("GET / → 200, 49 µs"), "GET / → 200, 49 µs");
+    }
+
+    #[test]
+    fn json_cannot_leave_its_element() {
+        assert_eq!(json_in_html("[\"</script><!--&\"]"), "[\"\\u003c/script\\u003e\\u003c!--\\u0026\"]");
+    }
+
+    #[test]
+    fn markdown_prose_is_inert() {
+        let cases = [
+            ("<img src=x onerror=alert(1)>", "\\<img src=x onerror=alert(1)\\>"),
+            ("![x](http://evil)", "\\!\\[x\\](http\\://evil)"),
+            ("a|b", "a\\|b"),
+            ("retried on #4, @team", "retried on `#4`, `@`team"),
+            ("#1#2 and @#3", "`#1#2` and `@#3`"),
+            ("- item", "\\- item"),
+            ("www.evil.example", "www\\.evil.example"),
+            ("{code}", "\\{code\\}"),
+            ("a\nb", "a\\\\u\\{a\\}b"),
+            ("10.9.0.2:80 closes after 10 s", "10.9.0.2:80 closes after 10 s"),
+        ];
+        for (text, safe) in cases {
+            assert_eq!(markdown(text), safe);
+        }
+    }
+
+    #[test]
+    fn markdown_code_keeps_its_fence() {
+        assert_eq!(markdown_code("GET /"), "`GET /`");
+        assert_eq!(markdown_code("a``b"), "```a``b```");
+        assert_eq!(markdown_code("`x"), "`` `x ``");
+        assert_eq!(markdown_code("a|b"), "`a∣b`");
+    }
+}
