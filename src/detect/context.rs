@@ -94,10 +94,10 @@ impl<'a> Context<'a> {
             activity.lost.sort_unstable();
         }
         let legs = legs(connections, observer);
-        let by_pair = hops.iter().enumerate().map(|(at, hop)| ((hop.client, hop.server), at)).collect();
         let foreign = Foreign::gather(connections, observer);
         let (failovers, waits) = (failovers(connections, observer, thresholds.idle_gap), waits(connections, observer));
         let (pauses, asked) = (Vec::new(), BTreeSet::new());
+        let by_pair = hops.iter().enumerate().map(|(at, hop)| ((hop.client, hop.server), at)).collect();
         Self { connections, observer, timers, hops, thresholds, end, pauses, asked, foreign, failovers, waits, servers, legs, by_pair }
     }
 

@@ -4,6 +4,7 @@
 //! algorithm R), so that the rare long silences are shown beside millions of short ones. The random numbers come from a fixed start
 //! (splitmix64, Steele et al. 2014): the same capture gives the same dots.
 
+use super::request::Request;
 use crate::frame::FrameId;
 use crate::time::Span;
 
@@ -47,7 +48,7 @@ impl Default for AnsweredRequests {
 }
 
 /// The bucket of an idle time; `None` if it is too short to count.
-pub fn bucket(idle: Span) -> Option<usize> {
+fn bucket(idle: Span) -> Option<usize> {
     if idle.nanos() < SHORTEST {
         return None;
     }
@@ -56,15 +57,15 @@ pub fn bucket(idle: Span) -> Option<usize> {
     Some((tenths as usize).min(BUCKETS - 1))
 }
 
-/// The idle time that a bucket begins with.
-pub fn lower_bound(bucket: usize) -> Span {
-    #[allow(clippy::cast_possible_truncation)] // at most 10^15, far inside the range
-    Span::from_nanos((SHORTEST as f64 * 10_f64.powf(bucket as f64 / PER_DECADE)).round() as i64)
-}
-
 impl AnsweredRequests {
-    /// A request was answered.
-    pub fn add(&mut self, request: AnsweredRequest) {
+    /// This request of connection `stream` was answered.
+    pub fn request(&mut self, request: &Request, stream: u64) {
+        if let Some(idle) = request.idle {
+            self.add(AnsweredRequest { idle, stream, frame: request.mark.frame });
+        }
+    }
+
+    fn add(&mut self, request: AnsweredRequest) {
         let Some(bucket) = bucket(request.idle).and_then(|at| self.buckets.get_mut(at)) else { return };
         bucket.count = bucket.count.saturating_add(1);
         if bucket.kept.len() < KEPT {
@@ -101,6 +102,12 @@ fn splitmix(state: &mut u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The idle time that a bucket begins with.
+    fn lower_bound(bucket: usize) -> Span {
+        #[allow(clippy::cast_possible_truncation)] // at most 10^15, far inside the range
+        Span::from_nanos((SHORTEST as f64 * 10_f64.powf(bucket as f64 / PER_DECADE)).round() as i64)
+    }
 
     fn request(stream: u64, idle: Span) -> AnsweredRequest {
         AnsweredRequest { idle, stream, frame: FrameId::new(0, stream + 1) }

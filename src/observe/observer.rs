@@ -1,6 +1,6 @@
 //! Reads the tracker's steps and keeps what the end needs.
 
-use super::answered::{AnsweredRequest, AnsweredRequests};
+use super::answered::AnsweredRequests;
 use super::case::Case;
 use super::half_closed::{self, HalfClosedSpan};
 use super::legs::Legs;
@@ -387,9 +387,7 @@ impl Observer {
                         request.status = payload.message.status;
                         let gap = request.after_idle_gap.then_some(request.idle).flatten();
                         answered = Some((*payload, gap.map(|idle| (idle, request.mark, request.wire_idle)), request.retry_of));
-                        if let Some(idle) = request.idle {
-                            self.answered.add(AnsweredRequest { idle, stream: connection.stream, frame: request.mark.frame });
-                        }
+                        self.answered.request(request, connection.stream);
                         if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
                             surfaced = Some((request.mark, Some(status), request.message.label));
                         }

@@ -354,29 +354,6 @@ pub fn left_out_line(report: &Report) -> Option<String> {
     })
 }
 
-/// What it cost, one part per line; empty if it cost nothing.
-pub fn cost_parts(cost: &Cost) -> Vec<String> {
-    let mut parts = Vec::new();
-    if cost.requests_lost > 0 {
-        parts.push(format!(
-            "{} lost: {} sent again, {} surfaced to a caller",
-            counted(cost.requests_lost, "request", "requests"),
-            count(cost.retried),
-            count(cost.surfaced)
-        ));
-    }
-    if cost.dead_held > Span::ZERO {
-        parts.push(format!("connections held for {} after the other side had closed them", duration(cost.dead_held)));
-    }
-    if cost.handshakes_avoidable > 0 {
-        parts.push(format!("{} that keep-alive would have saved", counted(cost.handshakes_avoidable, "handshake", "handshakes")));
-    }
-    if cost.time_wait_peak > 0 {
-        parts.push(format!("up to {} in TIME_WAIT at one host at one time", counted(cost.time_wait_peak, "socket", "sockets")));
-    }
-    parts
-}
-
 /// `2 errors, 1 warning`; empty if there is nothing.
 pub fn counts_by_severity(findings: &[Finding]) -> String {
     let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count() as u64;

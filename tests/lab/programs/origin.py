@@ -1,8 +1,8 @@
-"""An HTTP server that does what the path says. usage: origin.py PORT [--idle S] [--limit N] [--announce]
+"""An HTTP server that does what the path says. usage: origin.py PORT [--idle S] [--age S] [--limit N] [--announce]
 
 /            answers at once                 /slow/S      answers after S seconds
 /drip/N      N octets, 1000 every 20 ms      /never       keeps the request
---idle closes after S idle seconds; --limit closes after N requests, without a word unless --announce. Its doings go to standard output as JSON lines.
+--idle closes after S idle seconds; --age closes S seconds after the accept, once nothing is under way; --limit closes after N requests, without a word unless --announce. Its doings go to standard output as JSON lines.
 """
 import argparse
 import json
@@ -18,11 +18,12 @@ def say(event, peer, **more):
 
 def serve(connection, address, options):
     peer = "{}:{}".format(*address)
-    buffer, served = b"", 0
+    buffer, served, began = b"", 0, time.monotonic()
     while True:
         while b"\r\n\r\n" not in buffer:
-            if options.idle and not select.select([connection], [], [], options.idle)[0]:
-                say("idle-close", peer)
+            waits = [options.idle] * bool(options.idle) + [max(0.0, began + options.age - time.monotonic())] * bool(options.age)
+            if waits and not select.select([connection], [], [], min(waits))[0]:
+                say("age-close" if options.age else "idle-close", peer)
                 connection.close()
                 return
             try:
@@ -74,6 +75,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--idle", type=float, default=0)
+    parser.add_argument("--age", type=float, default=0)
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--announce", action="store_true")
     options = parser.parse_args()

@@ -73,6 +73,26 @@ def nginx_age(lab):
     lab.timer(SERVER, None, "no connection was ever closed for being idle")
 
 
+@scenario("limit-age-idle", "a server that closes connections 4 s after the accept, idle for however long")
+def age_idle(lab):
+    direct(lab)
+    servers.python(lab, "s", "origin", 80, "--age", 4, port=80)
+    lab.capture("client", "c")
+
+    def one(number, last):
+        time.sleep(0.3 * number)
+        client = lab.client("c", "10.9.0.2", who=f"client{number}")
+        began = time.monotonic()
+        for at in (0.0, last / 2, last):
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            client.request()
+        client.attend(6)
+        lab.label(client.local, "idle_close", "no", "closed at the age of 4 s, noticed at once")
+    lab.together(*(lambda n=n, s=s: one(n, s) for n, s in enumerate((0.6, 1.4, 2.0, 2.7, 3.2, 3.6))))
+    lab.expect("age-limit-close", server=SERVER, why="the server's own limit of 4 s", seconds=4.0)
+    lab.timer(SERVER, None, "no connection was ever closed for being idle")
+
+
 def peek(client):
     """b"" when the server has closed; None when nothing is there."""
     import socket

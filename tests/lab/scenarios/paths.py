@@ -117,8 +117,18 @@ def expired(lab, answer):
     lab.expect("timeout-mismatch", server=FAR, must="maybe", why="a table of 3 s on the way, the client keeps connections for 4.5 s and more")
 
 
-@scenario("keepalive-too-slow", "keepalive probes after 6 s against a firewall table of 3 s: they come too late; probes after 2 s keep a connection alive")
+@scenario("keepalive-too-slow", "keepalive probes after 6 s against a firewall table of 3 s: they come too late")
 def too_slow(lab):
+    probing(lab, ((6, 11), (6, 10.5), (6, 12), (0, 2), (0, 4.2), (0, 5)))
+
+
+@scenario("keepalive-mixed", "sockets with probes after 6 s (too late), after 2 s (in time) and without, against a firewall table of 3 s")
+def mixed(lab):
+    probing(lab, ((6, 11), (6, 10.5), (6, 12), (2, 9), (2, 7), (0, 2), (0, 4.2), (0, 5)))
+
+
+def probing(lab, sockets):
+    """Sockets by (seconds before the first probe, 0 for none; idle seconds before they are used again)."""
     routed(lab, "r1")
     table(lab, "r1", 3, "drop")
     hello(lab)
@@ -139,7 +149,7 @@ def too_slow(lab):
         else:
             lab.label(client.local, "silent_drop", why=f"the firewall had forgotten the flow; the client got {status}")
         client.close()
-    lab.together(*(lambda n=n, a=a, s=s: one(n, a, s) for n, (a, s) in enumerate(((6, 11), (6, 10.5), (6, 12), (2, 9), (2, 7), (0, 2), (0, 4.2), (0, 5)))))
+    lab.together(*(lambda n=n, a=a, s=s: one(n, a, s) for n, (a, s) in enumerate(sockets)))
     lab.expect("keepalive-too-slow", server=FAR, why="probes start after 6 s, the table on the way forgets after 3 s (survived 2 s, failed 4.2 s)")
     lab.expect("timeout-mismatch", server=FAR, must="maybe", why="a table of 3 s on the way, the client keeps connections for 4.2 s and more")
     lab.timer(FAR, None, "the server never closes")
