@@ -56,6 +56,7 @@ fn biting_report() -> Report {
         finding.cause = Some(bite());
         finding.candidates = vec![bite()];
         finding.retry_says = bite();
+        finding.messages = vec![bite()];
         finding.reasons = vec![bite()];
         finding.advice = vec![bite()];
         finding.wireshark_filter = bite();

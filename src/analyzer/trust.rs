@@ -125,6 +125,16 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
             ),
         );
     }
+    if let Some((before, after)) = account.pauses.first() {
+        say(
+            "recording-paused",
+            format!(
+                "no frame at all for {} ({} in all): recordings that were joined; what happened meanwhile is not known",
+                wording::span(after.since(*before)),
+                wording::count(account.pauses.len() as u64, "such pause")
+            ),
+        );
+    }
     if account.untimed > 0 {
         say("no-time", format!("{} have no time of their own", wording::count(account.untimed, "frame")));
     }

@@ -1,10 +1,11 @@
 //! `afterfin explain [KIND]`: what a finding means, when it is not a problem, how to fix it; `afterfin explain timeouts [WORDS]`: known
-//! default timeouts with their sources.
+//! default timeouts with their sources; `afterfin explain TEXT`: what packets are behind an error text.
 
 use std::io::{self, Write};
 
 use super::args::ExplainArgs;
 use super::{Failure, Status, output};
+use crate::detect::messages::{self, Message};
 use crate::detect::{self, KindPage, KnownTimeout};
 
 /// Columns of the text: a page, not the terminal, so that it reads the same in a ticket.
@@ -23,19 +24,46 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     if wanted == TIMEOUTS {
         return timeouts(&args.words);
     }
-    if let Some(extra) = args.words.first() {
+    if let Some(page) = page(&wanted).filter(|_| args.words.is_empty()) {
+        output::write(None, &mut |out| write_page(page, out))?;
+        return Ok(Status::Done);
+    }
+    let text = std::iter::once(word).chain(&args.words).map(String::as_str).collect::<Vec<_>>().join(" ");
+    let found = messages::find(&text);
+    if !found.is_empty() {
+        output::write(None, &mut |out| write_messages(&found, out))?;
+        return Ok(Status::Done);
+    }
+    if let Some(extra) = args.words.first().filter(|_| page(&wanted).is_some()) {
         return Err(Failure::new(&format!("{extra}: only `explain timeouts` takes words to search for")));
     }
-    let Some(page) = page(&wanted) else {
-        return Err(Failure::new(&format!("{word}: {}", no_such_kind(&wanted))));
-    };
-    output::write(None, &mut |out| write_page(page, out))?;
-    Ok(Status::Done)
+    Err(Failure::new(&format!("{text}: {}", no_such_kind(&wanted))))
 }
 
 /// Words as people type them: `Stale_Reuse` is `stale-reuse`.
 fn normal(word: &str) -> String {
     word.trim().to_ascii_lowercase().replace(['_', ' '], "-")
+}
+
+/// Error texts, what the packets behind them show, and the findings that say so.
+fn write_messages(found: &[&Message], out: &mut dyn Write) -> io::Result<()> {
+    for (number, message) in found.iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}: {}", message.product, message.text)?;
+        for seen in message.seen {
+            let kinds = seen.kinds().iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+            let says = format!("{}: {kinds}", seen.says());
+            for line in crate::render::text::wrap(&says, WIDTH - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        for line in crate::render::text::wrap(message.note, WIDTH - 2) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    writeln!(out, "\nThis holds for programs on Linux. afterfin explain KIND says more of a finding.")
 }
 
 /// Every kind with its title.
@@ -46,7 +74,8 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
     for page in pages {
         writeln!(out, "  {:width$}  {}", page.kind.as_str(), page.title)?;
     }
-    writeln!(out, "\nafterfin explain {TIMEOUTS} [WORDS] lists known default timeouts, such as those of nginx.")?;
+    writeln!(out, "\nafterfin explain \"TEXT OF AN ERROR\" says which packets are behind it, such as ECONNRESET or SH--.")?;
+    writeln!(out, "afterfin explain {TIMEOUTS} [WORDS] lists known default timeouts, such as those of nginx.")?;
     Ok(())
 }
 

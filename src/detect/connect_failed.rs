@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::context::Context;
 use super::draft;
-use super::{KindPage, wording};
+use super::{KindPage, messages, wording};
+use crate::app::Protocol;
 use crate::endpoint::{Direction, Endpoint};
 use crate::report::{Evidence, Finding, HandshakeView, Kind, Severity};
 use crate::tcp::Connection;
@@ -109,6 +110,7 @@ impl Failures {
     fn finding(self, client: IpAddr, server: Endpoint) -> Finding {
         let mut finding = draft::blank(Kind::ConnectFailed, Endpoint::new(client, 0), server, None);
         finding.severity = Severity::Info;
+        finding.messages = messages::probable(messages::Seen::NoConnection, Protocol::Unknown);
         finding.count = self.refused + self.unanswered + self.challenged;
         let parts = [(self.refused, "refused"), (self.unanswered, "not answered"), (self.challenged, "answered by the old incarnation")];
         let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

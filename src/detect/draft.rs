@@ -1,7 +1,7 @@
 //! A finding in the making: what every kind has in common is filled in from the case, the detector adds what is its own.
 
 use super::context::Context;
-use super::{advice, origin, wording};
+use super::{advice, messages, origin, wording};
 use crate::app::What;
 use crate::endpoint::{Direction, Endpoint};
 use crate::observe::retry::Recognition;
@@ -35,6 +35,7 @@ pub fn for_case(kind: Kind, case: &Case, context: &Context<'_>) -> Finding {
     finding.retry = Some(retry);
     finding.retry_says = says;
     finding.next = Some(next(case, context));
+    finding.messages = messages::probable(messages::seen_by_client(kind, case), request.message.protocol);
     let (confidence, reasons) = confidence(case);
     finding.confidence = confidence;
     finding.reasons = reasons;
@@ -56,6 +57,7 @@ pub fn for_waiting(kind: Kind, close: &WaitingClose, connection: &Connection) ->
     evidence(&mut finding, close.request, Direction::ClientToServer, format!("{what}: an answer is owed"));
     let says = format!("{} after {} without any payload", close.how.as_str().to_uppercase(), wording::span(close.waited));
     evidence(&mut finding, close.mark, connection.direction(close.side), says);
+    finding.messages = messages::probable(messages::Seen::NoAnswer, connection.dialogue.protocol());
     if connection.handshake.completed.is_none() {
         lower(&mut finding, Confidence::Likely, "the connection began before the capture");
     }
@@ -89,6 +91,7 @@ pub fn blank(kind: Kind, client: Endpoint, server: Endpoint, stream: Option<u64>
         next: None,
         retry: None,
         retry_says: String::new(),
+        messages: Vec::new(),
         reasons: Vec::new(),
         advice: Vec::new(),
         evidence: Vec::new(),
@@ -207,6 +210,9 @@ fn retry_verdict(case: &Case) -> (Retry, String) {
         .iter()
         .flatten()
         .any(|reset| matches!(reset.shape, RstShape::Abort | RstShape::Other) && reset.ack.is_some_and(|ack| ack > request.start));
+    if request.message.request_stream.zip(request.last_stream).is_some_and(|(stream, last)| stream > last) {
+        return (Retry::Safe, "the server's GOAWAY names an earlier stream as its last: it has not processed this one".into());
+    }
     if request.other_payload.is_some() || request.response.is_some() {
         return (Retry::Unsafe, "octets of a response were seen: it may have been executed".into());
     }
@@ -216,6 +222,11 @@ fn retry_verdict(case: &Case) -> (Retry, String) {
     }
     if acknowledged || aborted_with_ack {
         return (Retry::Unsafe, "the server's TCP took the octets: it may have been executed".into());
+    }
+    if replied && request.in_transaction == Some(true) {
+        let says =
+            "these octets were never delivered, but they belong to a transaction that is lost with the connection: do all of it again";
+        return (Retry::IdempotentOnly, says.into());
     }
     if replied && !case.one_sided {
         return (Retry::Safe, "on the packets the server's TCP never delivered these octets".into());

@@ -22,6 +22,7 @@ pub mod idle_during_response;
 pub mod keepalive_too_slow;
 pub mod keepalive_unanswered;
 pub mod mass_close;
+pub mod messages;
 mod origin;
 pub mod path_change;
 mod relation;

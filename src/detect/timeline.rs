@@ -22,6 +22,8 @@ pub fn of_stream(stream: u64, context: &Context<'_>, findings: &[Finding]) -> Op
 struct Builder<'a> {
     connection: &'a Connection,
     log: &'a Log,
+    /// The loss on another connection that this frame tells the caller.
+    surfaced: BTreeMap<FrameRef, &'a Finding>,
     /// Finding and note by evidence frame.
     notes: BTreeMap<FrameRef, (usize, &'a Finding)>,
     end: Timestamp,
@@ -35,12 +37,19 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(connection: &'a Connection, log: &'a Log, findings: &'a [Finding], end: Timestamp) -> Self {
         let mut notes = BTreeMap::new();
+        let mut surfaced = BTreeMap::new();
+        for finding in findings {
+            let Some(error) = finding.next.as_ref().and_then(|next| next.surfaced.as_ref()) else { continue };
+            if error.stream == connection.stream {
+                surfaced.entry(error.frame).or_insert(finding);
+            }
+        }
         for finding in findings.iter().filter(|finding| finding.stream == Some(connection.stream)) {
             for evidence in &finding.evidence {
                 notes.entry(evidence.frame).or_insert((finding.number, finding));
             }
         }
-        Self { connection, log, notes, end, entries: Vec::new(), closed: None, pending_request: None, syn: None, syn_ack: None }
+        Self { connection, log, notes, surfaced, end, entries: Vec::new(), closed: None, pending_request: None, syn: None, syn_ack: None }
     }
 
     fn build(mut self) -> Timeline {
@@ -171,11 +180,12 @@ impl<'a> Builder<'a> {
             self.pending_request = Some((self.entries.len() - 1, event.mark.time));
             return;
         }
-        let answer = match status {
+        let mut answer = match status {
             Some(status) => status.to_string(),
             None if event.label.is_empty() => size,
             None => event.label.to_string(),
         };
+        answer.push_str(&self.cause_elsewhere(event));
         if let Some((at, asked)) = self.pending_request.take()
             && at + 1 == self.entries.len()
             && let Some(entry) = self.entries.get_mut(at)
@@ -197,8 +207,21 @@ impl<'a> Builder<'a> {
             }
             _ => text.push_str(", not acknowledged"),
         }
+        text.push_str(&self.cause_elsewhere(event));
         self.push(event, EntryKind::Fin, Some(direction), text, String::new());
         self.closed = self.closed.or(Some((event.side, event.mark.time)));
+    }
+
+    /// `: this was the RST of frame 807 (#3, F1)` where the frame tells a caller of a loss behind the proxy.
+    fn cause_elsewhere(&self, event: &Event) -> String {
+        let Some(finding) = self.surfaced.get(&FrameRef::from(event.mark.frame)) else { return String::new() };
+        let stream = finding.stream.unwrap_or_default();
+        let lost = match (&finding.rst, finding.frame) {
+            (Some(rst), _) => format!("the RST of frame {}", rst.frame.frame),
+            (None, Some(frame)) => format!("the lost request of frame {}", frame.frame),
+            (None, None) => return String::new(),
+        };
+        format!(" (this was {lost} on #{stream}, F{})", finding.number)
     }
 
     fn rst(&mut self, event: &Event, direction: Direction, shape: RstShape, valid: bool) {
@@ -226,7 +249,11 @@ impl<'a> Builder<'a> {
                     }
                     _ => String::new(),
                 };
-                format!("; the request is lost{retried}")
+                let surfaced = finding.next.as_ref().and_then(|next| next.surfaced.as_ref()).map(|surfaced| {
+                    let what = surfaced.status.map_or_else(|| "a close without a word".to_string(), |status| format!("the {status}"));
+                    format!("; the caller got {what} of frame {} (#{})", surfaced.frame.frame, surfaced.stream)
+                });
+                format!("; the request is lost{retried}{}", surfaced.unwrap_or_default())
             });
         text.push_str(&fate.unwrap_or_default());
         self.push(event, EntryKind::Rst, Some(direction), text, String::new());

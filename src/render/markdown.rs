@@ -242,6 +242,7 @@ fn details(finding: &Finding, words: &Words<'_>) -> String {
         ("Outcome", words.outcome(finding)),
         ("May it be sent again", words.retry(finding)),
         ("What happened next", next),
+        ("You probably saw", finding.messages.join(" · ")),
         ("Could be", finding.candidates.join("; ")),
         ("Why this sure", finding.reasons.join("; ")),
     ];

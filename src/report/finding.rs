@@ -404,6 +404,8 @@ pub struct Finding {
     pub retry: Option<Retry>,
     /// The verdict in words that claim no more than the packets show.
     pub retry_says: String,
+    /// What the client's log or its user probably saw: `nginx: upstream prematurely closed connection …`.
+    pub messages: Vec<String>,
     /// Why the confidence is what it is, and what would raise it.
     pub reasons: Vec<String>,
     /// What to change.

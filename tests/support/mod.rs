@@ -106,6 +106,7 @@ pub fn stale_reuse(number: usize, stream: u64) -> Finding {
         next: Some(Next { retried: Retried::No, stream: None, frame: None, after: None, answered: None, surfaced: None }),
         retry: Some(Retry::Safe),
         retry_says: "no octet of the request was acknowledged".into(),
+        messages: vec!["nginx: upstream prematurely closed connection".into()],
         reasons: vec!["both directions were captured, and the acknowledgement number covers the FIN".into()],
         advice: vec!["Let the client's pool drop connections that were idle for 8 s".into()],
         evidence: vec![
@@ -159,6 +160,7 @@ pub fn mismatch(number: usize) -> Finding {
         next: None,
         retry: None,
         retry_says: String::new(),
+        messages: Vec::new(),
         count: 42,
         wireshark_filter: "ip.addr == 10.0.1.9 && tcp.port == 80".into(),
         ..stale_reuse(number, 0)
@@ -375,6 +377,7 @@ pub fn hostile_report() -> Report {
         finding.cause = Some(bad());
         finding.candidates = vec![bad()];
         finding.retry_says = bad();
+        finding.messages = vec![bad()];
         finding.reasons = vec![bad()];
         finding.advice = vec![bad()];
         finding.wireshark_filter = bad();

@@ -133,6 +133,7 @@ impl Rewriter<'_> {
         if let Some(rst) = &mut finding.rst {
             self.sentence(&mut rst.origin_basis);
         }
+        self.sentences(&mut finding.messages);
         self.sentences(&mut finding.candidates);
         self.sentences(&mut finding.reasons);
         self.sentences(&mut finding.advice);

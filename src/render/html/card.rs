@@ -67,6 +67,7 @@ impl Card {
             ("Outcome", words.outcome(finding)),
             ("Send again?", words.retry(finding)),
             ("Then", next),
+            ("You probably saw", escape(&finding.messages.join(" · ")).into_owned()),
             ("Could be", escape(&finding.candidates.join("; ")).into_owned()),
             ("Why this sure", escape(&finding.reasons.join("; ")).into_owned()),
             ("Caused by", caused_by),

@@ -24,6 +24,9 @@ pub fn write(page: &mut Page<'_>, finding: &Finding, known: &[String]) -> io::Re
     labelled(page, "outcome", &page.words.outcome(finding))?;
     labelled(page, "retry", &page.words.retry(finding))?;
     labelled(page, "next", &finding.next.as_ref().map_or_else(String::new, |next| page.words.next(next, finding.frame)))?;
+    if !finding.messages.is_empty() {
+        labelled(page, "you saw", &format!("probably {}", page.safe(&finding.messages.join(" · "))))?;
+    }
     labelled(page, "could be", &page.safe(&finding.candidates.join("; ")))?;
     labelled(page, "why", &page.safe(&finding.reasons.join("; ")))?;
     if let Some(cause) = finding.consequence_of {

@@ -40,6 +40,7 @@ pub struct FindingView<'a> {
     wireshark_filter: Escaped<'a>,
     request: Option<Escaped<'a>>,
     retry_says: Option<Escaped<'a>>,
+    messages: Sentences<'a>,
     consequence_of: Option<Id>,
     count: u64,
 }
@@ -76,6 +77,7 @@ impl<'a> FindingView<'a> {
             wireshark_filter: Escaped(&finding.wireshark_filter),
             request: some_text(&finding.request),
             retry_says: some_text(&finding.retry_says),
+            messages: Sentences(&finding.messages),
             consequence_of: finding.consequence_of.map(Id),
             count: finding.count,
         }
