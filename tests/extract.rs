@@ -320,7 +320,7 @@ fn existing_files_inputs_and_standard_input_are_refused() {
     assert_eq!(fs::read(&out).unwrap(), b"precious");
     refused(&[&input, "-o", &input, "--force"], "is an input");
     refused(&["-", "-o", &out, "--force"], "save it to a file first");
-    refused(&[&input, "-o", &out, "--force", "--finding", "F9"], "no such finding; the report has F1 to F3");
+    refused(&[&input, "-o", &out, "--force", "--finding", "F9"], "no such finding; the report has F1 to F4");
     refused(&[&input, "-o", &out, "--force", "--finding", "nine"], "such as F3");
     refused(&[&input, "-o", &out, "--force", "--stream", "99"], "no such connection");
     refused(&[&input, "-o", &out, "--force", "--save-mapping", &out], "without --anonymize");
