@@ -96,9 +96,16 @@ impl Signs {
 
     fn link(&mut self, reset: &Reset, case: &Case) {
         let path = &case.server_path;
+        if path.ttl_count < BASELINE_FROM || path.link_varies {
+            return;
+        }
+        if path.interface != reset.vantage.interface {
+            self.facts.push("it came in by another interface than the others".into());
+            self.foreign = true;
+            return;
+        }
         let (Some(known), Some(now)) = (path.link_source, reset.vantage.link_source) else { return };
-        let comparable = path.ttl_count >= BASELINE_FROM && !path.link_varies && path.interface == reset.vantage.interface;
-        if comparable && known != now {
+        if known != now {
             self.facts.push(format!("it came from link address {}, the others from {}", wording::link(now), wording::link(known)));
             self.foreign = true;
         }

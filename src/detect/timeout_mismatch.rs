@@ -147,7 +147,7 @@ fn evidence(finding: &mut Finding, hop: &ChainHop, lost: &[&Finding]) {
         }
     }
     if let Some((_, mark)) = hop.first_closed_by_server {
-        draft::evidence(finding, mark, Direction::ServerToClient, "the server closes an idle connection first".to_string());
+        draft::evidence(finding, mark, Direction::ServerToClient, "the server closes an idle connection before the client".to_string());
     }
     if let Some(gap) = hop.reused {
         let says = format!("the {} uses a connection again after {} idle", hops::role(hop), wording::span(gap.idle));

@@ -125,9 +125,11 @@ impl Observer {
             if step.restarted {
                 watch.path = PathWatch::default();
             }
-            if !step.of_older_incarnation {
+            if !step.of_older_incarnation && !step.has_rst {
+                // An RST may come from another device by another way; it is no segment of the connection.
                 watch.path.see(&mut self.hops, &step.vantage, step.side, step.mark, self.idle_gap);
-            } else if step.side != connection.client && step.reset.is_none() && connection.handshake.syn_ack.is_none() {
+            } else if step.of_older_incarnation && step.side != connection.client && !step.has_rst && connection.handshake.syn_ack.is_none()
+            {
                 watch.challenged.get_or_insert(step.mark);
             }
         }

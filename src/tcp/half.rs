@@ -85,7 +85,7 @@ pub struct PathBaseline {
     pub link_source: Option<LinkAddress>,
     /// See `link_source`.
     pub interface: u32,
-    /// The link address of the sender changed at least once at that interface.
+    /// One of both changed at least once.
     pub link_varies: bool,
 }
 
@@ -96,7 +96,7 @@ impl PathBaseline {
             self.link_source = segment.vantage.link_source;
             self.interface = segment.vantage.interface;
         }
-        self.link_varies |= segment.vantage.interface == self.interface && segment.vantage.link_source != self.link_source;
+        self.link_varies |= segment.vantage.interface != self.interface || segment.vantage.link_source != self.link_source;
         if segment.ttl == self.ttl {
             self.ttl_count = self.ttl_count.saturating_add(1);
         } else {

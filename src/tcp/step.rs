@@ -61,6 +61,8 @@ pub struct Step {
     pub mark: Mark,
     /// Where it was captured.
     pub vantage: Vantage,
+    /// It carries the RST flag (also another sight of such a segment does).
+    pub has_rst: bool,
     /// This segment began the connection.
     pub opened: bool,
     /// The connection that held this 4-tuple before; it is over.
@@ -115,6 +117,7 @@ impl Step {
             side,
             mark,
             vantage: Vantage { interface: 0, stack: 0, link_source: None, link_destination: None, outer: 0 },
+            has_rst: false,
             opened: false,
             replaced: None,
             duplicate: false,

@@ -109,6 +109,7 @@ impl Tracker {
         step.has_fin = segment.flags.fin() && !segment.discarded;
         step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
         step.vantage = segment.vantage;
+        step.has_rst = segment.flags.rst();
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {
