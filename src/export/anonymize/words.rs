@@ -117,9 +117,18 @@ fn split_port(name: &[u8]) -> (&[u8], &[u8]) {
     if is_port && !is_bare_ipv6 { (host, port) } else { (name, &[]) }
 }
 
+/// The class of an octet (small letters, capitals, the rest in runs of 26) and its number in the class: words of one class never share a
+/// pseudonym.
+const fn class_and_value(octet: u8) -> (u8, u8) {
+    match octet {
+        b'a'..=b'z' => (0, octet - b'a'),
+        b'A'..=b'Z' => (1, octet - b'A'),
+        _ => (2 + octet / RADIX, octet % RADIX),
+    }
+}
+
 fn permute(scrambler: &Scrambler, word: &[u8]) -> Vec<u8> {
-    let class: Vec<u8> = word.iter().map(|octet| octet / RADIX).collect();
-    let mut values: Vec<u8> = word.iter().map(|octet| octet % RADIX).collect();
+    let (class, mut values): (Vec<u8>, Vec<u8>) = word.iter().map(|octet| class_and_value(*octet)).unzip();
     let middle = values.len() / 2;
     for round in 0..ROUNDS {
         let (left, right) = values.split_at_mut_checked(middle).unwrap_or_default();
