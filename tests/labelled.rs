@@ -95,10 +95,8 @@ fn connections(truth: &Value, report: &Report, registered: &BTreeSet<&str>, scor
         let beside: BTreeSet<String> = list(&label["may"]).chain(list(&label["also"])).collect();
         let accepted: BTreeSet<String> = list(&label["accept"]).chain(kind_of(&text(&label["class"])).map(str::to_owned)).collect();
         match label["must_report"].as_str().unwrap() {
-            "no" => {
-                if kinds.iter().any(|kind| !beside.contains(*kind)) {
-                    score.wrong.push(format!("{capture}: {tuple}: {kinds:?}, labelled {}", label["class"]));
-                }
+            "no" if kinds.iter().any(|kind| !beside.contains(*kind)) => {
+                score.wrong.push(format!("{capture}: {tuple}: {kinds:?}, labelled {}", label["class"]));
             }
             "yes" => {
                 let lost = |kind: &&str| Kind::ALL.iter().any(|known| known.as_str() == *kind && known.is_request_loss());
@@ -132,7 +130,7 @@ fn about_many(truth: &Value, report: &Report, registered: &BTreeSet<&str>, score
         let found = report.findings.iter().any(|finding| fits(&finding));
         match row["must_report"].as_str().unwrap() {
             "yes" if registered.contains(kind.as_str()) => {
-                score.label(&kind, found, || format!("{capture}: wanted {kind} of {}", row["server"]))
+                score.label(&kind, found, || format!("{capture}: wanted {kind} of {}", row["server"]));
             }
             "no" if found => score.wrong.push(format!("{capture}: {kind} of {}, though {}", row["server"], row["why"])),
             _ => {}
