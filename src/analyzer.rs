@@ -40,6 +40,7 @@ struct Account {
     further: u64,
     /// Segments that were sFlow samples.
     sampled: u64,
+    incomplete_fragments: u64,
     skipped: BTreeMap<&'static str, u64>,
     malformed: BTreeMap<&'static str, u64>,
     first: Option<Timestamp>,
@@ -112,6 +113,7 @@ pub fn analyze(
         }
     }
     account.sampled = decoder.sampled();
+    account.incomplete_fragments = decoder.incomplete_fragments();
     // a capture goes on after its last frame: silence until its end is silence that was watched
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
@@ -127,8 +129,8 @@ pub fn analyze(
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
     let finding_timelines = finding_timelines(&findings, &context);
     let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
-    let connections = rows::rows(&context, &findings, &decoder, options);
     let summary = capture.finish();
+    let connections = rows::rows(&context, &findings, &decoder, &summary.interfaces, options);
     let facts = CaptureFacts {
         frames: account.frames,
         tcp_segments: account.segments,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::capture::Interface;
 use crate::decode::Decoder;
 use crate::detect::context::Context;
 use crate::endpoint::{Role, Side};
@@ -19,7 +20,13 @@ const LONGEST: usize = 256;
 const WITH_FINDINGS: usize = 16_384;
 
 /// One row per connection, in the order of their numbers: of all, or of those that a short table can show.
-pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder, options: &AnalysisOptions) -> Vec<ConnectionRow> {
+pub fn rows(
+    context: &Context<'_>,
+    findings: &[Finding],
+    decoder: &Decoder,
+    interfaces: &[Interface],
+    options: &AnalysisOptions,
+) -> Vec<ConnectionRow> {
     let mut by_stream: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for finding in findings {
         if let Some(stream) = finding.stream {
@@ -41,7 +48,7 @@ pub fn rows(context: &Context<'_>, findings: &[Finding], decoder: &Decoder, opti
     let chosen: Vec<(usize, &Connection)> = context.connections.iter().enumerate().filter(|(_, connection)| wanted(connection)).collect();
     let mut rows: Vec<ConnectionRow> = chosen
         .into_iter()
-        .map(|(at, connection)| row(at, connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder))
+        .map(|(at, connection)| row(at, connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder, interfaces))
         .collect();
     rows.sort_by_key(|row| row.stream);
     rows
@@ -64,21 +71,20 @@ fn longest_gap(connection: &Connection, context: &Context<'_>) -> Span {
     open.max(closed).unwrap_or_default()
 }
 
-fn row(at: usize, connection: &Connection, context: &Context<'_>, findings: Vec<usize>, decoder: &Decoder) -> ConnectionRow {
+fn row(
+    at: usize,
+    connection: &Connection,
+    context: &Context<'_>,
+    findings: Vec<usize>,
+    decoder: &Decoder,
+    interfaces: &[Interface],
+) -> ConnectionRow {
     let (client, server) = (connection.client, connection.client.other());
     let last_gap = connection.final_gap(context.end, context.thresholds.idle_gap);
     let mut gaps: Vec<IdleGap> = connection.gaps.as_deref().map(|list| list.longest.clone()).unwrap_or_default();
     gaps.extend(last_gap);
     let count = connection.gaps.as_deref().map_or(0, |list| list.count) + u64::from(last_gap.is_some());
-    let stacks = decoder.stacks();
-    let mut vantages: Vec<String> = connection
-        .vantages
-        .iter()
-        .map(|vantage| {
-            let stack = stacks.get(usize::from(vantage.stack)).map_or("", String::as_str);
-            if stack.is_empty() { format!("interface {}", vantage.interface) } else { format!("interface {}: {stack}", vantage.interface) }
-        })
-        .collect();
+    let mut vantages: Vec<String> = connection.vantages.iter().map(|vantage| decoder.describe(vantage, interfaces)).collect();
     vantages.dedup();
     ConnectionRow {
         stream: connection.stream,

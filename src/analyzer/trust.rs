@@ -46,6 +46,12 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
         let name = summary.inputs.get(usize::try_from(warning.file).unwrap_or(usize::MAX)).map_or("", |input| input.name.as_str());
         say("incomplete-input", format!("{name}: {}", warning.text));
     }
+    for note in &summary.notes {
+        say("files", note.clone());
+    }
+    if account.incomplete_fragments > 0 {
+        say("ip-fragments", format!("{} never became whole", wording::count(account.incomplete_fragments, "fragmented datagram")));
+    }
     let dropped: u64 = summary.interfaces.iter().filter_map(|interface| interface.dropped).sum();
     if dropped > 0 {
         say("dropped-frames", format!("{} dropped while capturing, as the capture itself says", wording::count(dropped, "frame")));
