@@ -4,6 +4,8 @@
 //! Alexey Kuznetsov's patched libpcap, snap length 0, more octets captured than the snap length or the wire, fractions of a second
 //! beyond one second; and because damage must be told with its octet offset.
 
+use pcap_file::pcap::{PcapHeader as FileHeader, PcapTsResolution as TsResolution};
+
 use super::Interface;
 use super::record::{MAX_FRAME_OCTETS, Record, Step};
 use super::stream::OctetStream;
@@ -71,6 +73,18 @@ fn byte_order(head: &[u8]) -> Option<(bool, u32)> {
     known(big).then_some((true, big))
 }
 
+/// The file header as `pcap_file` reads it. It does not know the modified magic, whose file header is that of microseconds: only its record
+/// headers are longer.
+fn file_header(header: &[u8; HEADER_OCTETS], big_endian: bool, magic: u32) -> Result<FileHeader, String> {
+    let mut plain = *header;
+    if magic == MAGIC_MODIFIED
+        && let Some(first) = plain.first_chunk_mut::<4>()
+    {
+        *first = if big_endian { MAGIC_MICROSECONDS.to_be_bytes() } else { MAGIC_MICROSECONDS.to_le_bytes() };
+    }
+    FileHeader::from_slice(&plain).map(|(_, parsed)| parsed).map_err(|error| format!("not a pcap file header: {error}"))
+}
+
 impl PcapReader {
     /// Reads the file header. The error names what is wrong with it.
     pub(super) fn open(stream: &mut OctetStream, interfaces: &mut Vec<Interface>) -> Result<Self, String> {
@@ -82,14 +96,15 @@ impl PcapReader {
         };
         let word = |at: usize| word_at(&header, at, big_endian);
         let version = word(4);
-        let (major, minor) = if big_endian { (version >> 16, version & 0xffff) } else { (version & 0xffff, version >> 16) };
+        let parsed = file_header(&header, big_endian, magic)?;
+        let (major, minor) = (parsed.version_major, parsed.version_minor);
         let lengths = match (major, minor) {
             (2, 0..=2) | (543, _) => Lengths::WireFirst,
             (2, 3) => Lengths::Unclear,
             (2, _) => Lengths::CapturedFirst,
             _ => return Err(format!("pcap version {major}.{minor} is unknown (2.4 is usual)")),
         };
-        let network = word(20);
+        let network = u32::from(parsed.datalink);
         if network & RESERVED != 0 {
             return Err(format!("the link type word 0x{network:08x} has reserved bits set"));
         }
@@ -104,7 +119,10 @@ impl PcapReader {
         }
         Ok(Self {
             big_endian,
-            nanos_per_fraction: if magic == MAGIC_NANOSECONDS { 1 } else { 1_000 },
+            nanos_per_fraction: match parsed.ts_resolution {
+                TsResolution::NanoSecond => 1,
+                TsResolution::MicroSecond => 1_000,
+            },
             header_octets: if magic == MAGIC_MODIFIED { RECORD_HEADER + MODIFIED_ADDS } else { RECORD_HEADER },
             lengths,
             link_type,
