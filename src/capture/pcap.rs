@@ -1,6 +1,6 @@
 //! Classic pcap, as libpcap writes it and its relatives wrote it: <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html>.
 //!
-//! Own reader instead of `pcap_file`'s, because that one refuses what Wireshark and tcpdump read: the modified magic of
+//! The file header is read by `pcap_file`; the records are read here, because its reader refuses what Wireshark and tcpdump read: the modified magic of
 //! Alexey Kuznetsov's patched libpcap, snap length 0, more octets captured than the snap length or the wire, fractions of a second
 //! beyond one second; and because damage must be told with its octet offset.
 

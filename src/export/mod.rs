@@ -1,6 +1,6 @@
 //! Evidence captures: the frames behind a finding, with the diagnosis as comments, as they were or under pseudonyms.
 //!
-//! [`plan`] says which frames, out of the report; [`write`] reads the inputs a second time and writes them. Decoding and tracking are
+//! [`plan`] says which frames, out of the report; `write` reads the inputs a second time and writes them. Decoding and tracking are
 //! deterministic: the connection that had a number in the first reading has it in the second.
 
 pub mod anonymize;

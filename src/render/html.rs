@@ -1,9 +1,9 @@
 //! The report as one HTML file that opens anywhere, offline: its style, its script and its drawings are in it, and its policy forbids
-//! everything else ([`policy`]).
+//! everything else (`policy`).
 //!
 //! The template is askama's: it is compiled into the binary and checked against the view when the crate is built, escapes everything
 //! by default, and reads no file at run time (minijinja would parse and check at run time). What a page carries is bounded, and the
-//! page says what it leaves out: cards and timelines for reading, a row of the table for up to [`rows::CARRIED`] connections.
+//! page says what it leaves out: cards and timelines for reading, a row of the table for up to `rows::CARRIED` connections.
 
 mod card;
 mod policy;

@@ -1,6 +1,6 @@
 //! `afterfin.report/1`: the report for programs, documented in `docs/report-json.md` and `docs/report.schema.json`.
 //!
-//! Written row by row straight to the output: the views in [`views`] borrow from the report, and no tree of values is built, so
+//! Written row by row straight to the output: the views in `views` borrow from the report, and no tree of values is built, so
 //! that a report of millions of connections costs no memory here.
 
 pub(crate) mod views;

@@ -1,7 +1,7 @@
 //! Which octets of one direction were seen: the union of intervals, so that each octet counts once.
 //!
 //! In-order traffic is one interval and costs nothing. Holes and reordering need a list, which is bounded: past
-//! [`MAX_INTERVALS`] the two closest intervals are joined and the join is counted as exact octets no longer.
+//! `MAX_INTERVALS` the two closest intervals are joined and the join is counted as exact octets no longer.
 
 /// At most so many disjoint intervals of one direction are kept apart (16 octets each).
 const MAX_INTERVALS: usize = 4096;
