@@ -45,7 +45,7 @@ pub struct Frame<'a> {
     pub time: Option<Timestamp>,
     /// How the octets begin.
     pub link_type: LinkType,
-    /// Index of the capture interface in `capture::Summary::interfaces`: one for each interface of each file.
+    /// Index of the capture interface in `capture::Summary::interfaces`: files of a rotation that follow each other share theirs.
     pub interface: u32,
     /// Octets of a frame check sequence at the end of the frame, where the file says that it has one; else 0.
     pub fcs_octets: u8,

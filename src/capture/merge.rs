@@ -71,6 +71,8 @@ pub(super) struct Merge {
     summaries: Vec<InputSummary>,
     stretches: Vec<Stretch>,
     interfaces: Vec<Interface>,
+    /// Interfaces whose file has ended: the next file of a rotation goes on with them.
+    ended: Vec<u32>,
     names: Vec<(IpAddr, String)>,
     warnings: Vec<Warning>,
     duplicate_frames: u64,
@@ -142,6 +144,7 @@ impl Merge {
             queue,
             summaries,
             interfaces: Vec::new(),
+            ended: Vec::new(),
             names: Vec::new(),
             warnings,
             duplicate_frames: 0,
@@ -221,7 +224,7 @@ impl Merge {
             return self.leave();
         }
         if slot.input.interfaces.len() != slot.input.interface_indices.len() {
-            register_interfaces(&mut slot.input, slot.file, &mut self.interfaces);
+            register_interfaces(&mut slot.input, slot.file, &mut self.interfaces, &mut self.ended);
         }
         self.limit.is_none_or(|limit| place_of(slot) <= limit) || self.wait()
     }
@@ -302,7 +305,7 @@ impl Merge {
         let mut slot = Slot { input, file, argument: planned.place.1 };
         // An input that begins without a time keeps the place that it was given.
         let place = if slot.input.latest.is_none() { planned.place } else { place_of(&slot) };
-        register_interfaces(&mut slot.input, file, &mut self.interfaces);
+        register_interfaces(&mut slot.input, file, &mut self.interfaces, &mut self.ended);
         self.open_count = self.open_count.saturating_add(1);
         self.heads.push(Reverse((place, file)));
         self.put(slot);
@@ -314,7 +317,11 @@ impl Merge {
         let closed = how(*slot.input);
         for (interface, &index) in closed.interfaces.iter().zip(&closed.interface_indices) {
             if let Some(known) = self.interfaces.get_mut(index as usize) {
-                known.dropped = interface.dropped;
+                known.dropped = match (known.dropped, interface.dropped) {
+                    (Some(before), Some(now)) => Some(before.saturating_add(now)),
+                    (before, now) => before.or(now),
+                };
+                self.ended.push(index);
             }
         }
         self.settle_account(slot.file, closed);
@@ -353,13 +360,23 @@ impl Merge {
     }
 }
 
-/// Gives the interfaces that an input has newly described their place among those of all inputs.
+/// Gives the interfaces that an input has newly described their place among those of all inputs: the place of one with the same name,
+/// filter and link type whose file has ended (a rotation), else a new one (two capture points).
 #[cold]
-fn register_interfaces(input: &mut Input, file: u32, interfaces: &mut Vec<Interface>) {
+fn register_interfaces(input: &mut Input, file: u32, interfaces: &mut Vec<Interface>, ended: &mut Vec<u32>) {
     let known = input.interface_indices.len();
     for interface in input.interfaces.iter().skip(known) {
+        let same = |index: &u32| {
+            interfaces
+                .get(*index as usize)
+                .is_some_and(|old| old.link_type == interface.link_type && old.name == interface.name && old.filter == interface.filter)
+        };
+        if let Some(at) = ended.iter().position(same) {
+            input.interface_indices.push(ended.remove(at));
+            continue;
+        }
         input.interface_indices.push(u32::try_from(interfaces.len()).unwrap_or(u32::MAX));
-        interfaces.push(Interface { file, ..interface.clone() });
+        interfaces.push(Interface { file, dropped: None, ..interface.clone() });
     }
 }
 

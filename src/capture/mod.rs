@@ -79,10 +79,10 @@ pub struct InputSummary {
     pub frames_cut_by_snap_length: u64,
 }
 
-/// One capture interface of one input.
+/// One capture interface; files of a rotation that follow each other share it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Interface {
-    /// Input file.
+    /// Input file (the first of a rotation).
     pub file: u32,
     /// Name, where the capture has one.
     pub name: Option<String>,
