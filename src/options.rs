@@ -63,7 +63,7 @@ pub struct AnalysisOptions {
     pub selection: Selection,
     /// Keep the event log of these connections in full (`timeline --stream N`); empty: only of what the report shows.
     pub timelines: BTreeSet<u64>,
-    /// Upper bound of the analysis' memory in octets; a fixed figure so that results do not depend on the machine.
+    /// Upper bound of the analysis' memory in octets, not yet enforced; a fixed figure so that results do not depend on the machine.
     pub max_memory: u64,
     /// Keep a row for every connection (JSON, `connections`); else only what the text report shows.
     pub all_connections: bool,

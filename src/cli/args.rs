@@ -293,10 +293,10 @@ pub struct AnalysisArgs {
     /// An idle timeout that you know and the capture does not show: client=300s, server=10s, 10.0.0.5=60s
     #[arg(long, value_name = "WHO=TIME", value_delimiter = ',', help_heading = KNOWLEDGE)]
     pub assume: Vec<String>,
-    /// Threads to use; the report is the same whatever their number
+    /// Threads to use; the report is the same whatever their number (for now one does the work, whatever is asked for)
     #[arg(long, value_name = "N", help_heading = RESOURCES)]
     pub threads: Option<String>,
-    /// Upper bound of the analysis' memory
+    /// Upper bound of the analysis' memory (checked for its form, not yet enforced)
     #[arg(long, value_name = "SIZE", default_value = "2GiB", help_heading = RESOURCES)]
     pub max_memory: String,
 }
