@@ -1,9 +1,10 @@
 //! `afterfin explain [KIND]`: what a finding means, when it is not a problem, how to fix it; `afterfin explain timeouts [WORDS]`: known
 //! default timeouts with their sources; `afterfin explain TEXT`: what packets are behind an error text.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use super::args::ExplainArgs;
+use super::pager::Pager;
 use super::{Failure, Status, output};
 use crate::detect::messages::{self, Message};
 use crate::detect::{self, KindPage, KnownTimeout};
@@ -17,27 +18,31 @@ const TIMEOUTS: &str = "timeouts";
 /// Runs the subcommand.
 pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     let Some(word) = &args.word else {
-        output::write(None, &mut |out| list(out))?;
+        output::write(None, pager(args).as_ref(), &mut |out| list(out))?;
         return Ok(Status::Done);
     };
     let wanted = normal(word);
     if wanted == TIMEOUTS {
-        return timeouts(&args.words);
+        return timeouts(args);
     }
     if let Some(page) = page(&wanted).filter(|_| args.words.is_empty()) {
-        output::write(None, &mut |out| write_page(page, out))?;
+        output::write(None, pager(args).as_ref(), &mut |out| write_page(page, out))?;
         return Ok(Status::Done);
     }
     let text = std::iter::once(word).chain(&args.words).map(String::as_str).collect::<Vec<_>>().join(" ");
     let found = messages::find(&text);
     if !found.is_empty() {
-        output::write(None, &mut |out| write_messages(&found, out))?;
+        output::write(None, pager(args).as_ref(), &mut |out| write_messages(&found, out))?;
         return Ok(Status::Done);
     }
     if let Some(extra) = args.words.first().filter(|_| page(&wanted).is_some()) {
         return Err(Failure::new(&format!("{extra}: only `explain timeouts` takes words to search for")));
     }
     Err(Failure::new(&format!("{text}: {}", no_such_kind(&wanted))))
+}
+
+fn pager(args: &ExplainArgs) -> Option<Pager> {
+    if args.no_pager || !io::stdout().is_terminal() { None } else { Pager::of_terminal() }
 }
 
 /// Words as people type them: `Stale_Reuse` is `stale-reuse`.
@@ -80,12 +85,13 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The known timeouts that contain every word.
-fn timeouts(words: &[String]) -> Result<Status, Failure> {
+fn timeouts(args: &ExplainArgs) -> Result<Status, Failure> {
+    let words = &args.words;
     let rows = detect::known_timeouts(words);
     if rows.is_empty() {
         return Err(Failure::new(&format!("{}: no known timeout has these words (afterfin explain timeouts lists all)", words.join(" "))));
     }
-    output::write(None, &mut |out| write_timeouts(&rows, out))?;
+    output::write(None, pager(args).as_ref(), &mut |out| write_timeouts(&rows, out))?;
     Ok(Status::Done)
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::options::{Input, Output, Shown, Zone};
 use super::progress::Progress;
-use super::{Failure, Status, input, interrupt, output, say};
+use super::{Failure, Status, input, interrupt, links, output, say};
 use crate::analyzer;
 use crate::capture::{Capture, Source};
 use crate::options::AnalysisOptions;
@@ -61,9 +61,12 @@ pub fn write(mut report: Report, shown: &Shown, out: &Output, renderer: Option<R
     narrow(&mut report, shown, out.zone);
     let zone = out.zone.offset_at(report.capture.first);
     report.names.extend(out.names.iter().cloned());
+    if out.hyperlinks {
+        links::add(&mut report);
+    }
     let style = Style { width: out.width, colour: out.colour, zone };
     if let Some(renderer) = renderer {
-        output::write(out.file.as_deref(), &mut |sink| renderer(&report, &style, sink))?;
+        output::write(out.file.as_deref(), out.pager.as_ref(), &mut |sink| renderer(&report, &style, sink))?;
     }
     Ok(report)
 }

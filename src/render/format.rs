@@ -64,6 +64,26 @@ pub fn csv_cell(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { Cow::Owned(format!("'{safe}")) } else { safe }
 }
 
+/// Octets as a table of sixteen to a line, hexadecimal and as plain ASCII with a dot for all that is not:
+/// `0000  47 45 54 20 2f 61 20 48 54 54 50 2f 31 2e 31 0d  GET /a HTTP/1.1.`.
+pub fn hex_lines(octets: &[u8]) -> Vec<String> {
+    let line = |(number, octets): (usize, &[u8])| {
+        let digits: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        format!("{:04x}  {:47}  {}", number.saturating_mul(16), digits.join(" "), plain_ascii(octets))
+    };
+    octets.chunks(16).enumerate().map(line).collect()
+}
+
+/// Octets as printable ASCII, with a dot for each that is not.
+pub fn plain_ascii(octets: &[u8]) -> String {
+    octets.iter().map(|octet| if matches!(octet, b' '..=b'~') { char::from(*octet) } else { '.' }).collect()
+}
+
+/// A text that a terminal shows as a link (OSC 8); `url` has to be printable ASCII.
+pub fn hyperlink(text: &str, url: &str) -> String {
+    if url.bytes().all(|octet| octet.is_ascii_graphic()) { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
+}
+
 /// RFC 3339 in UTC with nanoseconds: `2026-11-24T07:03:48.000000000Z`.
 pub fn rfc3339(time: Timestamp) -> String {
     DateTime::from_timestamp_nanos(time.nanos()).to_rfc3339_opts(SecondsFormat::Nanos, true)

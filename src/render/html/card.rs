@@ -31,6 +31,8 @@ pub struct Card {
     pub advice: Vec<String>,
     pub evidence: Vec<EvidenceRow>,
     pub evidence_omitted: usize,
+    /// Title and lines of each payload.
+    pub payloads: Vec<(String, String)>,
     pub filter: String,
     pub markdown: String,
 }
@@ -101,6 +103,7 @@ impl Card {
                 .collect(),
             evidence: finding.evidence.iter().take(EVIDENCE).map(row).collect(),
             evidence_omitted: finding.evidence.len().saturating_sub(EVIDENCE),
+            payloads: words.payloads(finding, EVIDENCE).into_iter().map(|(title, lines)| (title, lines.join("\n"))).collect(),
             filter: escape(&finding.wireshark_filter).into_owned(),
             markdown: markdown::finding_summary(finding, words),
         }

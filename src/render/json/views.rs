@@ -19,6 +19,7 @@ use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::options::Thresholds;
 use crate::render::format::{Escaped, decimal_seconds, rfc3339};
 use crate::report::{CaptureFacts, EndpointView, Input, Trust};
 use crate::time::{Span, Timestamp};
@@ -156,6 +157,25 @@ impl<'a> CaptureView<'a> {
             trust: facts.trust.iter().map(TrustView::of).collect(),
             first: facts.first.map(Time),
             last: facts.last.map(Time),
+        }
+    }
+}
+
+/// The thresholds in force.
+#[derive(Serialize)]
+pub struct ThresholdsView {
+    idle_gap_seconds: Seconds,
+    close_wait_seconds: Seconds,
+    retry_window_seconds: Seconds,
+}
+
+impl ThresholdsView {
+    /// The view of the thresholds.
+    pub const fn of(thresholds: &Thresholds) -> Self {
+        Self {
+            idle_gap_seconds: Seconds(thresholds.idle_gap),
+            close_wait_seconds: Seconds(thresholds.close_wait),
+            retry_window_seconds: Seconds(thresholds.retry_window),
         }
     }
 }
