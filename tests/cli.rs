@@ -17,6 +17,7 @@ fn afterfin() -> Command {
     for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "TZ"] {
         command.env_remove(variable);
     }
+    command.env("AFTERFIN_CONFIG", "");
     command
 }
 
@@ -55,6 +56,10 @@ fn help_of_every_subcommand() {
         &["extract", "--help"],
         &["explain", "--help"],
         &["demo", "--help"],
+        &["wireshark", "--help"],
+        &["config", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0));

@@ -29,7 +29,7 @@ const CAPTURES: [&str; 14] = [
 ];
 
 fn afterfin(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_afterfin")).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_afterfin")).env("AFTERFIN_CONFIG", "").args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 fn fixture(name: &str) -> String {
