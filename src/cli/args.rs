@@ -43,11 +43,12 @@ A configuration file is TOML:
   close-wait = \"30s\"
   retry-window = \"10s\"
 
-It is read from --config, else from AFTERFIN_CONFIG (empty: from nowhere), else from afterfin/config.toml in XDG_CONFIG_HOME
-(~/.config) if it is there. What the command line says goes before it.";
+It is read from --config, else from AFTERFIN_CONFIG (empty: from nowhere), else from
+~/.config/afterfin/config.toml (XDG_CONFIG_HOME) if it is there. What the command line says goes before it.";
 
 /// What stands under the help of `completions`.
 const COMPLETIONS_HELP: &str = "\
+Where a shell looks for them:
   bash:  afterfin completions bash > ~/.local/share/bash-completion/completions/afterfin
   zsh:   afterfin completions zsh > ~/.zfunc/_afterfin      (with fpath+=~/.zfunc before compinit)
   fish:  afterfin completions fish > ~/.config/fish/completions/afterfin.fish";

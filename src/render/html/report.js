@@ -434,7 +434,6 @@
     query.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(select, 120); });
     ends.addEventListener("change", select);
     only.addEventListener("change", select);
-    byId("filter").addEventListener("submit", event => event.preventDefault());
     for (const head of all("#table th button")) head.addEventListener("click", () => {
       ascending = sortKey === head.dataset.key ? !ascending : true;
       sortKey = head.dataset.key;
