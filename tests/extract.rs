@@ -170,6 +170,36 @@ fn without_our_sentences(mut octets: Vec<u8>, report: &Value) -> Vec<u8> {
     octets
 }
 
+/// Pseudonyms of words, out of a saved mapping.
+fn words(mapping: &str) -> std::collections::BTreeMap<String, String> {
+    let text = fs::read_to_string(mapping).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("word\t")?.split_once('\t'));
+    rows.map(|(word, pseudonym)| (word.to_owned(), pseudonym.to_owned())).collect()
+}
+
+#[test]
+fn server_name_of_tls_has_the_pseudonym_that_a_host_field_of_http_has() {
+    let place = Place::new();
+    let mapping = place.path("map").to_str().unwrap().to_owned();
+    let mut names = BTreeSet::new();
+    for (name, before, behind) in
+        [("t06-tls-python-client.pcap", &b"\0\x0b\0\0\x08"[..], &b"\0\x0b"[..]), ("t01-blind-10s-client.pcap", b": ", b"\r\n")]
+    {
+        let input = fixture(name);
+        let mut original = before.to_vec();
+        original.extend(b"lab.test");
+        original.extend(behind);
+        assert!(contains(&fs::read(&input).unwrap(), &original), "{name}: the test looks for what is there");
+        let out = fs::read(place.extract(&input, &["--all", "--anonymize-key", &place.key(), "--save-mapping", &mapping])).unwrap();
+        let words = words(&mapping);
+        let pseudonym = format!("{}.{}", words["lab"], words["test"]);
+        let expected = [before, pseudonym.as_bytes(), behind].concat();
+        assert!(contains(&out, &expected), "{name}: {pseudonym}");
+        names.insert(pseudonym);
+    }
+    assert_eq!(names.len(), 1);
+}
+
 /// Runs of payload, by a reader that is not ours.
 fn payloads(file: &str) -> Option<Vec<Vec<u8>>> {
     let output = Command::new("tshark").args(["-n", "-r", file, "-T", "fields", "-e", "tcp.payload"]).output().ok()?;
