@@ -139,7 +139,11 @@ fn meant_as_subcommand(file: &Path) -> Option<Failure> {
         return None;
     }
     let command = Cli::command();
-    let near = command.get_subcommands().map(clap::Command::get_name).find(|name| explain::distance(word, name) <= name.len() / 4)?;
+    let (_, near) = command
+        .get_subcommands()
+        .map(|command| (explain::distance(word, command.get_name()), command.get_name()))
+        .filter(|(distance, name)| *distance <= if name.len() < 4 { 0 } else { name.len() / 3 })
+        .min_by_key(|(distance, _)| *distance)?;
     Some(Failure::file(file, &format!("no such file; the subcommand {near} is written before everything else: afterfin {near} …")))
 }
 
