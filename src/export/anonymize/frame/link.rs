@@ -46,7 +46,8 @@ impl Walk<'_, '_> {
         self.put(address, &[0; 8])?;
         match octets {
             0 => {}
-            6 => self.link_address(address)?,
+            // Longer addresses (InfiniBand) are cut to the field; the first six octets stand for them.
+            6..=20 => self.link_address(address)?,
             _ => return None,
         }
         self.at = header;
@@ -86,8 +87,29 @@ impl Walk<'_, '_> {
                 self.pass(4)?;
                 Some(self.length_or_type(inner))
             }
+            // IEEE 802.1BR, Cisco's VN-Tag, IEEE 802.1CB: numbers of ports and sequences
+            0x893f => self.tag(6),
+            0x8926 | 0xf1c1 => self.tag(4),
+            0x8909 => {
+                // Cisco's metadata: version, length in units of eight octets with the type behind it, options with numbers of groups
+                let [_, length] = self.array(self.at)?;
+                self.tag(usize::from(length).max(1).checked_mul(8)?.checked_sub(2)?)
+            }
+            0x88e7 => {
+                // Provider backbone (IEEE 802.1ah): a tag, then a frame
+                self.pass(4)?;
+                Some(Next::Ethernet)
+            }
             _ => None,
         }
+    }
+
+    /// A tag of so many octets, and the type of what follows.
+    fn tag(&mut self, octets: usize) -> Option<Next> {
+        self.pass(octets)?;
+        let number = self.be16(self.at)?;
+        self.pass(2)?;
+        Some(self.length_or_type(number))
     }
 
     pub(super) fn labels(&mut self) -> Option<Next> {

@@ -181,6 +181,10 @@ fn layers() -> Vec<(&'static str, u16, Vec<u8>)> {
     let generic = [&[0x0c, 0, 0, 1, 0, 0, 9, 0][..], &packet].concat();
     vec![
         ("802.3", 1, [&[0, 1, 2, 3, 4, 5, 0, 6, 7, 8, 9, 10][..], &counted(snap.len()), &snap].concat()),
+        ("802.1br", 1, ethernet(0x893f, &[&[0, 1, 0, 2, 0, 3, 8, 0][..], &packet].concat())),
+        ("vn-tag", 1, ethernet(0x8926, &[&[0, 1, 0, 2, 8, 0][..], &packet].concat())),
+        ("cisco metadata", 1, ethernet(0x8909, &[&[1, 1, 0, 1, 0, 2, 8, 0][..], &packet].concat())),
+        ("provider backbone", 1, ethernet(0x88e7, &[&[0, 0, 1, 0][..], &inner].concat())),
         ("pppoe", 1, ethernet(0x8864, &pppoe)),
         ("mpls pseudowire", 1, ethernet(0x8847, &[&[0, 2, 1, 64, 0, 0, 0, 0][..], &inner].concat())),
         ("mpls in ip", 1, over_ip(137, &[&[0, 2, 1, 64][..], &packet].concat())),
