@@ -167,6 +167,26 @@ fn trim_zeros(decimal: &str) -> String {
     decimal.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Units that belong to the number before them.
+const UNITS: [&str; 13] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "B", "KiB", "MiB", "GiB", "TiB"];
+
+/// Whether a word is a unit, punctuation behind it apart.
+pub fn is_unit(word: &str) -> bool {
+    UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']))
+}
+
+/// A text whose numbers stay on one line with their units: a no-break space stands between them.
+pub fn unbroken(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (place, word) in text.split(' ').enumerate() {
+        if place > 0 {
+            out.push(if is_unit(word) && out.ends_with(|c: char| c.is_ascii_digit()) { '\u{a0}' } else { ' ' });
+        }
+        out.push_str(word);
+    }
+    out
+}
+
 /// A count for people, thousands apart: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

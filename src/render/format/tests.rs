@@ -116,3 +116,9 @@ fn hyperlink_with_an_octet_that_a_terminal_obeys_is_none() {
     assert_eq!(hyperlink("a", "file:///a"), "\x1b]8;;file:///a\x1b\\a\x1b]8;;\x1b\\");
     assert_eq!(hyperlink("a", "file:///\x1b\\"), "a");
 }
+
+#[test]
+fn unbroken_joins_a_number_with_its_unit_and_nothing_else() {
+    assert_eq!(unbroken("closes after 10 s: 3 of 12 min, as is"), "closes after 10\u{a0}s: 3 of 12\u{a0}min, as is");
+    assert_eq!(unbroken(" 1  s"), " 1  s");
+}

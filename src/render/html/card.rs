@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::render::format::{clock, escape, html_prose, xml};
+use crate::render::format::{clock, escape, html_prose, unbroken, xml};
 use crate::render::svg::canvas::{Canvas, GUTTER, RIGHT, WIDTH};
 use crate::render::svg::strip;
 use crate::render::text::timeline_block;
@@ -91,8 +91,12 @@ impl Card {
             kind: finding.kind.as_str(),
             confidence: finding.confidence.as_str().to_owned(),
             place: words.place(finding),
-            headline: escape(&finding.headline).into_owned(),
-            facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| Fact { name, value }).collect(),
+            headline: unbroken(&escape(&finding.headline)),
+            facts: facts
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| Fact { name, value: unbroken(&value) })
+                .collect(),
             strip: None,
             see: None,
             advice: finding

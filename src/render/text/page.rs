@@ -8,7 +8,7 @@ use chrono::FixedOffset;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::render::Style;
-use crate::render::format::{escape, hyperlink};
+use crate::render::format::{escape, hyperlink, is_unit};
 use crate::render::wording::Words;
 use crate::report::{EndpointView, FrameRef, Report, Severity};
 
@@ -185,8 +185,6 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// The words of a text, a number and its unit being one.
 fn words(text: &str) -> Vec<Cow<'_, str>> {
-    const UNITS: [&str; 13] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "B", "KiB", "MiB", "GiB", "TiB"];
-    let is_unit = |word: &str| UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));
     let mut words: Vec<Cow<'_, str>> = Vec::new();
     for word in text.split_whitespace() {
         match words.last_mut() {
