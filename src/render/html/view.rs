@@ -261,7 +261,7 @@ fn timers(report: &Report, words: &Words<'_>) -> Vec<TimerRow> {
         },
         client: timeout.client.map_or_else(|| "any".to_owned(), |ip| words.host(ip)),
         name: timer_name(timeout),
-        value: timer_value(timeout),
+        value: unbroken(&timer_value(timeout)),
         state: timeout.state.as_str(),
         samples: count(timeout.samples),
         hints: safe(&timeout.known.join("; ")),
