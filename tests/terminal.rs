@@ -149,3 +149,18 @@ fn image_is_nothing_for_a_terminal() {
     let run = on_terminal(24, false, &["--format", "png", FIXTURE], &[]);
     assert_eq!((run.status, run.errors.as_str()), (2, "afterfin: an image is nothing for a terminal: name a file, -o FILE.png\n"));
 }
+
+#[test]
+fn interrupts_while_the_pager_runs_are_the_pagers() {
+    let directory = tempfile::tempdir().unwrap();
+    let seen = directory.path().join("seen");
+    // A pager that outlives three interrupts of the program that feeds it, as `less` does.
+    let pager = format!(
+        "sh -c 'cat > {0}; for n in 1 2 3; do kill -INT $PPID; sleep 0.1; done; kill -0 $PPID && echo alive >> {0}'",
+        seen.display()
+    );
+    let run = on_terminal(24, false, &["--color", "never", FIXTURE], &[("PAGER", &pager)]);
+    assert_eq!((run.status, run.errors.as_str()), (0, ""));
+    let text = std::fs::read_to_string(seen).unwrap();
+    assert_eq!(text, piped(&[FIXTURE]) + "alive\n");
+}

@@ -2,10 +2,11 @@
 //! default timeouts with their sources; `afterfin explain TEXT`: what packets are behind an error text.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 
 use super::args::ExplainArgs;
 use super::pager::Pager;
-use super::{Failure, Status, output};
+use super::{Failure, Status, interrupt, output};
 use crate::detect::messages::{self, Message};
 use crate::detect::{self, KindPage, KnownTimeout};
 
@@ -18,7 +19,7 @@ const TIMEOUTS: &str = "timeouts";
 /// Runs the subcommand.
 pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     let Some(word) = &args.word else {
-        output::write(None, pager(args).as_ref(), &mut |out| list(out))?;
+        show(args, &mut |out| list(out))?;
         return Ok(Status::Done);
     };
     let wanted = normal(word);
@@ -26,13 +27,13 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
         return timeouts(args);
     }
     if let Some(page) = page(&wanted).filter(|_| args.words.is_empty()) {
-        output::write(None, pager(args).as_ref(), &mut |out| write_page(page, out))?;
+        show(args, &mut |out| write_page(page, out))?;
         return Ok(Status::Done);
     }
     let text = std::iter::once(word).chain(&args.words).map(String::as_str).collect::<Vec<_>>().join(" ");
     let found = messages::find(&text);
     if !found.is_empty() {
-        output::write(None, pager(args).as_ref(), &mut |out| write_messages(&found, out))?;
+        show(args, &mut |out| write_messages(&found, out))?;
         return Ok(Status::Done);
     }
     if let Some(extra) = args.words.first().filter(|_| page(&wanted).is_some()) {
@@ -41,8 +42,11 @@ pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     Err(Failure::new(&format!("{text}: {}", no_such_kind(&wanted))))
 }
 
-fn pager(args: &ExplainArgs) -> Option<Pager> {
-    if args.no_pager || !io::stdout().is_terminal() { None } else { Pager::of_terminal() }
+/// Writes a page, through a pager if it is long. Nothing is analysed, so there is nothing that an interrupt would end.
+fn show(args: &ExplainArgs, render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let pager = if args.no_pager || !io::stdout().is_terminal() { None } else { Pager::of_terminal() };
+    let interrupted = if pager.is_some() { interrupt::flag_on_signals()? } else { Arc::default() };
+    output::write(None, pager.as_ref().map(|pager| (pager, &*interrupted)), render)
 }
 
 /// Words as people type them: `Stale_Reuse` is `stale-reuse`.
@@ -91,7 +95,7 @@ fn timeouts(args: &ExplainArgs) -> Result<Status, Failure> {
     if rows.is_empty() {
         return Err(Failure::new(&format!("{}: no known timeout has these words (afterfin explain timeouts lists all)", words.join(" "))));
     }
-    output::write(None, pager(args).as_ref(), &mut |out| write_timeouts(&rows, out))?;
+    show(args, &mut |out| write_timeouts(&rows, out))?;
     Ok(Status::Done)
 }
 

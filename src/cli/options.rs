@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
 
@@ -12,7 +14,7 @@ use clap::CommandFactory;
 use super::args::{AnalysisArgs, Cli, InputArgs, OutputArgs, SelectionArgs};
 use super::pager::Pager;
 use super::values::{self, TimeBound};
-use super::{Failure, config, explain, links, names};
+use super::{Failure, config, explain, interrupt, links, names};
 use crate::capture::CaptureOptions;
 use crate::options::{AnalysisOptions, Selection, Separate};
 use crate::render::{FORMATS, Format};
@@ -45,6 +47,8 @@ pub struct Output {
     pub hyperlinks: bool,
     /// What long output goes through.
     pub pager: Option<Pager>,
+    /// Becomes true when the user interrupts.
+    pub interrupted: Arc<AtomicBool>,
     /// Columns.
     pub width: usize,
     /// Zone of the times that people read.
@@ -182,7 +186,7 @@ impl Output {
         let width = if to_terminal { terminal_width() } else { PAGE_WIDTH };
         let pager = if to_terminal && !args.no_pager { Pager::of_terminal() } else { None };
         let names = args.names.as_deref().map(names::read).transpose()?.unwrap_or_default();
-        Ok(Self { format, file, colour, hyperlinks, pager, width, zone, names })
+        Ok(Self { format, file, colour, hyperlinks, pager, interrupted: interrupt::flag_on_signals()?, width, zone, names })
     }
 }
 

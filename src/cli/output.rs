@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use super::Failure;
 use super::pager::Pager;
@@ -12,9 +13,13 @@ const BUFFER: usize = 64 << 10;
 
 /// Writes to a file (under a temporary name in the same directory, then renamed), or to standard output, through a pager if there is one.
 /// A closed pipe is no error.
-pub fn write(file: Option<&Path>, pager: Option<&Pager>, render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+pub fn write(
+    file: Option<&Path>,
+    pager: Option<(&Pager, &AtomicBool)>,
+    render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
     let to_stdout = |render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| match pager {
-        Some(pager) => pager.write(|sink| buffered(sink, render)),
+        Some((pager, interrupted)) => pager.write(interrupted, |sink| buffered(sink, render)),
         None => buffered(io::stdout().lock(), render),
     };
     match file {

@@ -6,11 +6,16 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::say;
 
 /// Rows of a terminal that does not say how many it has.
 const ROWS: usize = 24;
+
+/// A key is not pressed twice within this.
+const CALM: Duration = Duration::from_millis(20);
 
 /// A pager and how much fits without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +46,26 @@ impl Pager {
         Some(Self { program, arguments: words.collect(), is_chosen: true, rows })
     }
 
-    /// Writes to standard output, or to the pager once it is too much for the terminal.
-    pub fn write(&self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-        let mut paged = Paged { pager: self, held: Vec::new(), lines: 0, target: Target::Undecided };
-        let result = render(&mut paged);
-        result.and(paged.finish())
+    /// Writes to standard output, or to the pager once it is too much for the terminal. The terminal sends an interrupt to both: it is meant for
+    /// the pager (where it ends a search), so the flag by which a second one would end this process is taken back as long as the pager runs.
+    pub fn write(&self, interrupted: &AtomicBool, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let (is_over, is_paging) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let calm = scope.spawn(|| {
+                while !is_over.load(Ordering::Acquire) {
+                    if is_paging.load(Ordering::Relaxed) {
+                        interrupted.store(false, Ordering::Relaxed);
+                    }
+                    std::thread::park_timeout(CALM);
+                }
+            });
+            let mut paged = Paged { pager: self, is_paging: &is_paging, held: Vec::new(), lines: 0, target: Target::Undecided };
+            let result = render(&mut paged);
+            let result = result.and(paged.finish());
+            is_over.store(true, Ordering::Release);
+            calm.thread().unpark();
+            result
+        })
     }
 
     fn start(&self) -> Option<Child> {
@@ -77,6 +97,7 @@ enum Target {
 
 struct Paged<'a> {
     pager: &'a Pager,
+    is_paging: &'a AtomicBool,
     held: Vec<u8>,
     lines: usize,
     target: Target,
@@ -86,6 +107,7 @@ impl Paged<'_> {
     /// Sends what was held back to the pager, or to the terminal if there is no such program.
     fn decide(&mut self, is_long: bool) -> io::Result<()> {
         self.target = is_long.then(|| self.pager.start()).flatten().map_or(Target::Terminal, Target::Pager);
+        self.is_paging.store(matches!(self.target, Target::Pager(_)), Ordering::Relaxed);
         let held = std::mem::take(&mut self.held);
         self.write_all(&held)
     }

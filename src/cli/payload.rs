@@ -1,9 +1,10 @@
 //! `--show-payload`: a second reading for the payload of the evidence.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::options::Input;
-use super::{Failure, input, interrupt};
+use super::{Failure, input};
 use crate::capture::Capture;
 use crate::export;
 use crate::options::AnalysisOptions;
@@ -23,10 +24,9 @@ pub fn check(input: &Input, format: &Format) -> Result<(), Failure> {
 }
 
 /// Adds the payloads to the report.
-pub fn add(report: &mut Report, input: &Input, analysis: &AnalysisOptions) -> Result<(), Failure> {
-    let interrupted = interrupt::flag_on_signals()?;
-    let capture = Capture::open_until(input::sources(input)?, &input.capture, Arc::clone(&interrupted))
+pub fn add(report: &mut Report, input: &Input, analysis: &AnalysisOptions, interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let capture = Capture::open_until(input::sources(input)?, &input.capture, Arc::clone(interrupted))
         .map_err(|error| Failure::new(&error.to_string()))?;
-    report.payloads = export::payloads(report, capture, analysis, &interrupted);
+    report.payloads = export::payloads(report, capture, analysis, interrupted);
     Ok(())
 }

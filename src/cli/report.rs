@@ -17,9 +17,9 @@ pub fn run(args: &ReportArgs) -> Result<Status, Failure> {
     if args.show_payload {
         payload::check(&input, output.format)?;
     }
-    let mut report = job::analyze(&input, &analysis)?;
+    let mut report = job::analyze(&input, &analysis, &output.interrupted)?;
     if args.show_payload {
-        payload::add(&mut report, &input, &analysis)?;
+        payload::add(&mut report, &input, &analysis, &output.interrupted)?;
     }
     let shown = anonymize::apply(anonymizer, &mut report, shown, &mut output);
     let report = job::write(report, &shown, &output, output.format.report)?;

@@ -2,7 +2,7 @@
 
 use super::args::WiresharkArgs;
 use super::options::{self, Input, Zone};
-use super::{Failure, Status, job, output, say};
+use super::{Failure, Status, interrupt, job, output, say};
 use crate::capture::{CaptureOptions, expand};
 use crate::export;
 use chrono::{Offset, Utc};
@@ -22,7 +22,7 @@ pub fn run(args: &WiresharkArgs) -> Result<Status, Failure> {
     }
     let profile = args.output.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or("afterfin").to_owned();
     let input = Input { files: files.clone(), recursive: false, capture: CaptureOptions { hash: args.input.hash } };
-    let mut report = job::analyze(&input, &analysis)?;
+    let mut report = job::analyze(&input, &analysis, &interrupt::flag_on_signals()?)?;
     job::narrow(&mut report, &shown, Zone::Fixed(Utc.fix()));
     let directory = &args.output;
     let contents = export::profile(&report);
