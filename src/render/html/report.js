@@ -141,12 +141,18 @@
         element.classList.toggle("hid", to < low || from > high);
         this.stretch(element, from, Math.max(to, from));
       }
+      const taken = [];
       for (const { text, line, left } of this.names) {
         const x = this.x(this.share(line)), room = text.textContent.length * charWidth * 1.08 + 6;
         const fits = [x + room <= this.width, x - room >= 0];
         const before = left ? fits[1] || !fits[0] : !fits[0] && fits[1];
         text.setAttribute("text-anchor", before ? "end" : "start");
-        text.setAttribute("x", before ? -6 : fits[0] ? 6 : Math.max(this.width - x - room, -x));
+        const offset = before ? -6 : fits[0] ? 6 : Math.max(this.width - x - room, -x);
+        text.setAttribute("x", offset);
+        const box = { row: text.getAttribute("y"), from: before ? x - room : x + offset, to: before ? x : x + offset + room };
+        const covered = taken.some(other => other.row === box.row && other.from < box.to && box.from < other.to);
+        text.classList.toggle("hid", covered);
+        if (!covered) taken.push(box);
       }
       let end = -Infinity;
       for (const mark of this.marks) {
