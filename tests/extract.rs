@@ -170,6 +170,9 @@ fn without_our_sentences(mut octets: Vec<u8>, report: &Value) -> Vec<u8> {
     octets
 }
 
+/// Puts an Ethernet frame into something else.
+type Wrap<'a> = Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>;
+
 /// The frames of a fixture in Ethernet, each wrapped anew, as a capture of another link type.
 fn wrapped(fixture: &str, link_type: u32, wrap: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let octets = fs::read(format!("{}/fixtures/crafted/{fixture}", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -200,7 +203,6 @@ fn findings_inside_tunnels_and_radio_frames_are_the_same_and_nothing_of_the_orig
     let over_udp =
         |port: u16, inside: &[u8]| over_ip(17, &[&[0xc3, 0x50][..], &port.to_be_bytes(), &length(inside, 8), &[0, 0], inside].concat());
     let radio = |frame: &[u8]| [&[8, 1, 0, 0][..], &LINKS, &LINKS[..6], &[0x10, 0, 0xaa, 0xaa, 3, 0, 0, 0], &frame[12..]].concat();
-    type Wrap<'a> = Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>;
     let wraps: [(&str, u32, Wrap<'_>); 8] = [
         ("gtp", 1, Box::new(|frame| over_udp(2152, &[&[0x30, 255][..], &length(&frame[14..], 0), &[0, 0, 0, 7], &frame[14..]].concat()))),
         (

@@ -4,6 +4,7 @@
 //! ASCII, the rest percent-encoded, and a file URL with the name of the machine that has the file, because a terminal may show another
 //! machine's output.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::report::Report;
@@ -27,7 +28,9 @@ fn file_url(path: &Path, host: &str) -> String {
     for octet in path.as_os_str().as_encoded_bytes() {
         match octet {
             b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => url.push(char::from(*octet)),
-            other => url.push_str(&format!("%{other:02X}")),
+            other => {
+                let _ = write!(url, "%{other:02X}");
+            }
         }
     }
     url

@@ -98,11 +98,8 @@ fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for octet in text.bytes() {
         match octet {
-            b'"' | b'\\' | 0..=0x1f | 0x7f => {
-                let _ = write!(quoted, "\\x{octet:02x}");
-            }
-            // Not ASCII: UTF-8 as it is would be fine, but not every version reads it back.
-            0x80.. => {
+            // UTF-8 as it is would be fine, but not every version reads it back.
+            b'"' | b'\\' | 0..=0x1f | 0x7f.. => {
                 let _ = write!(quoted, "\\x{octet:02x}");
             }
             plain => quoted.push(char::from(plain)),

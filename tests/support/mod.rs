@@ -252,7 +252,7 @@ pub fn report() -> Report {
     connections.extend((20..24).map(connection));
     Report {
         thresholds: afterfin::options::Thresholds::default(),
-        payloads: std::collections::BTreeMap::new(),
+        payloads: BTreeMap::new(),
         inputs: vec![Input {
             link: None,
             name: "incident.pcap".into(),

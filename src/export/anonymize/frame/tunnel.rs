@@ -140,14 +140,10 @@ impl Walk<'_, '_> {
             let tagged = if self.be16(at.checked_add(12)?) == Some(0x8100) { 4 } else { 0 };
             let number = self.be16(at.checked_add(12)?.checked_add(tagged)?);
             let version = |at: usize| self.array::<1>(at).map(|[octet]| octet >> 4);
-            let is_ethernet = match (number, version(at.checked_add(14)?.checked_add(tagged)?)) {
-                (Some(0x0800), Some(4)) | (Some(0x86dd), Some(6)) => true,
-                _ => false,
-            };
-            let is_ppp = match (self.array(at).map(u32::from_be_bytes), version(at.checked_add(4)?)) {
-                (Some(0xff03_0021), Some(4)) | (Some(0xff03_0057), Some(6)) => true,
-                _ => false,
-            };
+            let inner = version(at.checked_add(14)?.checked_add(tagged)?);
+            let is_ethernet = matches!((number, inner), (Some(0x0800), Some(4)) | (Some(0x86dd), Some(6)));
+            let header = (self.array(at).map(u32::from_be_bytes), version(at.checked_add(4)?));
+            let is_ppp = matches!(header, (Some(0xff03_0021), Some(4)) | (Some(0xff03_0057), Some(6)));
             if is_ethernet || is_ppp {
                 self.at = at;
                 return Some(if is_ethernet { Next::Ethernet } else { Next::Ppp });
