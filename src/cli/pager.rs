@@ -134,7 +134,7 @@ impl Write for Paged<'_> {
             Target::Terminal => io::stdout().write(octets),
             Target::Undecided => {
                 self.held.extend_from_slice(octets);
-                self.lines = self.lines.saturating_add(octets.iter().filter(|octet| **octet == b'\n').count());
+                self.lines = self.lines.saturating_add(octets.split(|octet| *octet == b'\n').skip(1).count());
                 // The prompt needs a row too.
                 if self.lines >= self.pager.rows {
                     self.decide(true)?;

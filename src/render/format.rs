@@ -74,6 +74,13 @@ pub fn hex_lines(octets: &[u8]) -> Vec<String> {
     octets.chunks(16).enumerate().map(line).collect()
 }
 
+/// Octets as hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 0x0f)]).collect()
+}
+
 /// Octets as printable ASCII, with a dot for each that is not.
 pub fn plain_ascii(octets: &[u8]) -> String {
     octets.iter().map(|octet| if matches!(octet, b' '..=b'~') { char::from(*octet) } else { '.' }).collect()

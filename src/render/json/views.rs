@@ -163,6 +163,7 @@ impl<'a> CaptureView<'a> {
 
 /// The thresholds in force.
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)] // the unit is part of a field's name in the schema
 pub struct ThresholdsView {
     idle_gap_seconds: Seconds,
     close_wait_seconds: Seconds,

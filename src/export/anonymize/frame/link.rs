@@ -147,7 +147,7 @@ impl Walk<'_, '_> {
             [0xaa | 0xab, 0xaa | 0xab, 0x03] => {
                 let [.., a, b, c, high, low] = self.array::<8>(self.at)?;
                 self.pass(8)?;
-                matches!([a, b, c], [0, 0, 0] | [0, 0, 0xf8] | [8, 0, 7]).then(|| Next::EtherType(u16::from_be_bytes([high, low])))
+                matches!([a, b, c], [0, 0, 0 | 0xf8] | [8, 0, 7]).then(|| Next::EtherType(u16::from_be_bytes([high, low])))
             }
             _ => None,
         }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{EndpointJson, Id, Seconds, Sentences, Time, TimelineView};
 use crate::endpoint::{Direction, Role};
-use crate::render::format::{Escaped, plain_ascii};
+use crate::render::format::{Escaped, hex, plain_ascii};
 use crate::report::{CloseView, Evidence, Finding, FrameRef, Group, Kind, Next, PayloadExcerpt, Report, RstView, Surfaced};
 
 /// One finding.
@@ -206,8 +206,7 @@ struct PayloadJson {
 
 impl PayloadJson {
     fn of(excerpt: &PayloadExcerpt) -> Self {
-        let hex = excerpt.octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        Self { octets: excerpt.length, hex, ascii: plain_ascii(&excerpt.octets) }
+        Self { octets: excerpt.length, hex: hex(&excerpt.octets), ascii: plain_ascii(&excerpt.octets) }
     }
 }
 
