@@ -39,7 +39,10 @@ fn profile() -> (tempfile::TempDir, String) {
 #[test]
 fn profile_colours_the_frames_of_the_findings_in_tshark() {
     let (directory, _) = profile();
-    let Some(output) = tshark(directory.path(), &["-T", "fields", "-e", "frame.number", "-e", "frame.coloring_rule.name"]) else { return };
+    let Some(output) = tshark(directory.path(), &["--color", "-T", "fields", "-e", "frame.number", "-e", "frame.coloring_rule.name"])
+    else {
+        return;
+    };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && !said.contains("not found") && !said.contains("rror"), "{said}");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -66,8 +69,10 @@ fn profile_has_a_button_for_each_finding_with_a_filter_that_tshark_takes() {
         let Some(output) = tshark(directory.path(), &["-Y", fields[2]]) else { return };
         assert!(output.status.success() && !output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let raw = tshark(directory.path(), &["-G", "currentprefs"]).unwrap();
-    assert!(String::from_utf8_lossy(&raw.stdout).contains("\ntcp.relative_sequence_numbers: FALSE\n"), "the preferences are read");
+    // Sequence numbers are the raw ones, which the findings name: the preferences are read.
+    let numbers = tshark(directory.path(), &["-Y", "tcp", "-T", "fields", "-e", "tcp.seq", "-e", "tcp.seq_raw"]).unwrap();
+    let numbers = String::from_utf8(numbers.stdout).unwrap();
+    assert!(!numbers.is_empty() && numbers.lines().all(|line| line.split_once('\t').is_some_and(|(seq, raw)| seq == raw)), "{numbers}");
 }
 
 #[test]
