@@ -27,6 +27,8 @@ const KEPT_CASES: usize = 8;
 const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
 /// A segment of the server so long after its RST is not one that the RST overtook.
 const WELL_AFTER: Span = Span::from_millis(50);
+/// So many spare allocations of a kind are kept.
+const KEPT_SPARE: usize = 256;
 /// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
 
@@ -34,8 +36,6 @@ const KEPT_PLAIN_LOGS: usize = 2048;
 #[derive(Debug, Default)]
 pub struct Watch {
     pending: Option<Box<Request>>,
-    /// The last request's allocation, to be used again: no allocation per request.
-    spare: Option<Box<Request>>,
     /// Requests whose fate may become a finding.
     pub cases: Vec<Case>,
     /// Events.
@@ -67,6 +67,9 @@ pub struct Observer {
     retry_window: Span,
     options: AnalysisOptions,
     watches: Vec<Watch>,
+    /// Allocations of requests and logs that are over, to be used again: no allocation per request.
+    spare_requests: Vec<Box<Request>>,
+    spare_logs: Vec<Box<Log>>,
     /// The hops of the capture.
     pub hops: Hops,
     /// Idle times.
@@ -87,6 +90,8 @@ impl Observer {
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
             watches: Vec::new(),
+            spare_requests: Vec::new(),
+            spare_logs: Vec::new(),
             hops: Hops::default(),
             samples: Samples::default(),
             retries: RetryWatch::default(),
@@ -177,9 +182,8 @@ impl Observer {
         if let Some(watch) = self.watches.get_mut(at)
             && !unanswered
         {
-            watch.log = None;
-            watch.spare = None;
-            watch.pending = None;
+            recycle(&mut self.spare_logs, watch.log.take());
+            recycle(&mut self.spare_requests, watch.pending.take());
         }
     }
 
@@ -218,9 +222,8 @@ impl Observer {
         let wanted = self.is_log_wanted(at, connection);
         if let Some(watch) = self.watches.get_mut(at) {
             watch.finished = true;
-            watch.spare = None;
             if !wanted {
-                watch.log = None;
+                recycle(&mut self.spare_logs, watch.log.take());
             }
         }
     }
@@ -341,7 +344,7 @@ impl Observer {
         if payload.message.what == What::Request {
             self.legs.request(label, step.connection, step.mark, connection.client_endpoint(), connection.server_endpoint());
         }
-        watch.pending = Some(match watch.spare.take() {
+        watch.pending = Some(match self.spare_requests.pop() {
             Some(mut slot) => {
                 *slot = request;
                 slot
@@ -418,11 +421,12 @@ impl Observer {
             let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
             self.legs.done(label, step.connection);
             watch.responses = watch.responses.saturating_add(1);
-            self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
+            self.samples.announced(&mut watch.sampled.place, connection, payload.message.keep_alive_timeout, &payload.message.product);
             if let Some((idle, mark, wire_idle)) = idle {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
                 let gap = SeenGap { idle, stream: connection.stream, mark };
-                self.samples.survived(server, connection.client_endpoint().ip(), watch.sampled.host, gap, wire_idle);
+                let host = watch.sampled.host;
+                self.samples.survived(&mut watch.sampled.place, connection, host, gap, wire_idle);
             }
             if let Some(suspect) = retry_of {
                 self.retries.answered(suspect);
@@ -481,18 +485,27 @@ impl Observer {
                 && forgotten
                 && (silent || request.reply_reset().is_some())
             {
-                self.samples.failed(connection.server_endpoint(), idle, connection.stream);
+                self.samples.failed(&mut watch.sampled.place, connection, idle);
             }
         }
-        watch.spare = watch.pending.take();
+        recycle(&mut self.spare_requests, watch.pending.take());
     }
 
     // ---- the event log -----------------------------------------------------------------------------------------------
 
     fn note(&mut self, at: usize, connection: &Connection, event: Event) {
-        let full = self.options.timelines.contains(&connection.stream);
         let Some(watch) = self.watches.get_mut(at) else { return };
-        watch.log.get_or_insert_with(|| Box::new(if full { Log::full() } else { Log::default() })).push(event);
+        if watch.log.is_none() {
+            let full = self.options.timelines.contains(&connection.stream);
+            let spare = self.spare_logs.pop().map(|mut log| {
+                log.begin(full);
+                log
+            });
+            watch.log = Some(spare.unwrap_or_else(|| Box::new(if full { Log::full() } else { Log::default() })));
+        }
+        if let Some(log) = &mut watch.log {
+            log.push(event);
+        }
     }
 
     fn log(&mut self, step: &Step, connection: &Connection) {
@@ -584,6 +597,15 @@ impl Observer {
         {
             *answered = answered.saturating_add(1);
         }
+    }
+}
+
+/// Keeps an allocation for use, unless there are enough.
+fn recycle<T>(spare: &mut Vec<Box<T>>, used: Option<Box<T>>) {
+    if let Some(used) = used
+        && spare.len() < KEPT_SPARE
+    {
+        spare.push(used);
     }
 }
 

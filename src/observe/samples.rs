@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use arrayvec::ArrayString;
+use hashbrown::HashMap;
 
 use super::closes::{CloseFacts, Closes};
 use super::distribution::Distribution;
 use crate::app::Protocol;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Side};
+use crate::tcp::Connection;
 use crate::tcp::half::Mark;
 use crate::time::{Span, Timestamp};
 
@@ -119,7 +121,7 @@ pub struct ServerSamples {
     pub immediate: ImmediateCloses,
     /// By host name, where the client says it.
     pub hosts: BTreeMap<HostId, HostSamples>,
-    /// By client host.
+    /// By client host; filled by [`Samples::finish`].
     pub clients: BTreeMap<IpAddr, ClientSamples>,
     /// Gaps after which a request was answered.
     pub survived: Distribution,
@@ -141,38 +143,84 @@ pub struct ServerSamples {
     pub probes: ProbeSamples,
 }
 
+/// Where the samples of one connection are kept: looked up once, not with every segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    server: Option<u32>,
+    client: Option<u32>,
+    /// The side that was the client then: a guess may change.
+    client_side: Option<Side>,
+}
+
+impl Place {
+    /// Forgets what was looked up for other roles.
+    fn follow(&mut self, connection: &Connection) {
+        if self.client_side != Some(connection.client) {
+            *self = Self { client_side: Some(connection.client), ..Self::default() };
+        }
+    }
+}
+
 /// All samples.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    /// By server endpoint, in order.
+    /// By server endpoint, in order; filled by [`Self::finish`].
     pub servers: BTreeMap<Endpoint, ServerSamples>,
     /// Host names by their number less one.
     pub names: Vec<ArrayString<48>>,
     numbers: BTreeMap<ArrayString<48>, HostId>,
-    clients: usize,
+    seen_servers: Vec<(Endpoint, ServerSamples)>,
+    seen_clients: Vec<(u32, IpAddr, ClientSamples)>,
+    server_numbers: HashMap<Endpoint, u32, ahash::RandomState>,
+    client_numbers: HashMap<(u32, IpAddr), u32, ahash::RandomState>,
 }
 
 impl Samples {
-    /// The samples of a server; `None` when too many were seen.
-    pub fn server(&mut self, server: Endpoint) -> Option<&mut ServerSamples> {
-        if self.servers.len() >= KEPT_SERVERS && !self.servers.contains_key(&server) {
-            return None;
-        }
-        Some(self.servers.entry(server).or_default())
+    /// The samples of a connection's server; `None` when too many were seen.
+    pub fn server(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ServerSamples> {
+        let number = self.server_number(place, connection)?;
+        self.seen_servers.get_mut(number as usize).map(|(_, samples)| samples)
     }
 
-    /// The samples of a client at a server; `None` when too many were seen.
-    pub fn client(&mut self, server: Endpoint, client: IpAddr) -> Option<&mut ClientSamples> {
-        let full = self.clients >= KEPT_CLIENTS;
-        let samples =
-            if self.servers.len() >= KEPT_SERVERS { self.servers.get_mut(&server)? } else { self.servers.entry(server).or_default() };
-        if !samples.clients.contains_key(&client) {
-            if full {
-                return None;
+    /// The samples of a connection's client at its server; `None` when too many were seen.
+    pub fn client(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ClientSamples> {
+        let server = self.server_number(place, connection)?;
+        let number = match place.client {
+            Some(number) => number,
+            None => {
+                let client = connection.client_endpoint().ip();
+                let number = match self.client_numbers.get(&(server, client)) {
+                    Some(known) => *known,
+                    None => {
+                        let number = u32::try_from(self.seen_clients.len()).ok().filter(|_| self.seen_clients.len() < KEPT_CLIENTS)?;
+                        self.seen_clients.push((server, client, ClientSamples::default()));
+                        self.client_numbers.insert((server, client), number);
+                        number
+                    }
+                };
+                place.client = Some(number);
+                number
             }
-            self.clients += 1;
+        };
+        self.seen_clients.get_mut(number as usize).map(|(.., samples)| samples)
+    }
+
+    fn server_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
+        place.follow(connection);
+        if place.server.is_some() {
+            return place.server;
         }
-        Some(samples.clients.entry(client).or_default())
+        let server = connection.server_endpoint();
+        place.server = match self.server_numbers.get(&server) {
+            Some(known) => Some(*known),
+            None => {
+                let number = u32::try_from(self.seen_servers.len()).ok().filter(|_| self.seen_servers.len() < KEPT_SERVERS)?;
+                self.seen_servers.push((server, ServerSamples::default()));
+                self.server_numbers.insert(server, number);
+                Some(number)
+            }
+        };
+        place.server
     }
 
     /// The number of a host name.
@@ -192,8 +240,8 @@ impl Samples {
     }
 
     /// The server closed a connection while nothing was outstanding.
-    pub fn server_close(&mut self, server: Endpoint, client: IpAddr, host: HostId, close: CloseFacts, asked_for: bool) {
-        let Some(samples) = self.server(server) else { return };
+    pub fn server_close(&mut self, place: &mut Place, connection: &Connection, host: HostId, close: CloseFacts, asked_for: bool) {
+        let Some(samples) = self.server(place, connection) else { return };
         if close.idle <= IMMEDIATE {
             if !asked_for {
                 samples.immediate.add(close);
@@ -204,7 +252,7 @@ impl Samples {
         if let Some(of_host) = samples.host(host) {
             of_host.idle.add(close.stream, close.idle);
         }
-        if let Some(pair) = self.client(server, client) {
+        if let Some(pair) = self.client(place, connection) {
             pair.closed_by_server += 1;
             pair.first_closed_by_server.get_or_insert((close.stream, close.mark));
             longest(&mut pair.held, SeenGap { idle: close.idle, stream: close.stream, mark: close.mark });
@@ -212,8 +260,8 @@ impl Samples {
     }
 
     /// The client closed a connection while nothing was outstanding.
-    pub fn client_close(&mut self, server: Endpoint, client: IpAddr, close: CloseFacts) {
-        if let Some(pair) = self.client(server, client)
+    pub fn client_close(&mut self, place: &mut Place, connection: &Connection, close: CloseFacts) {
+        if let Some(pair) = self.client(place, connection)
             && close.idle > IMMEDIATE
         {
             pair.closes.add(close);
@@ -221,41 +269,41 @@ impl Samples {
     }
 
     /// A request after an idle gap was answered.
-    pub fn survived(&mut self, server: Endpoint, client: IpAddr, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
-        let Some(samples) = self.server(server) else { return };
+    pub fn survived(&mut self, place: &mut Place, connection: &Connection, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
+        let Some(samples) = self.server(place, connection) else { return };
         samples.survived.add(gap.stream, gap.idle);
         samples.survived_wire = samples.survived_wire.max(wire_idle);
         if let Some(of_host) = samples.host(host) {
             of_host.survived.add(gap.stream, gap.idle);
         }
-        if let Some(pair) = self.client(server, client) {
+        if let Some(pair) = self.client(place, connection) {
             longest(&mut pair.survived, gap);
         }
     }
 
     /// A request was sent after an idle gap.
-    pub fn reused(&mut self, server: Endpoint, client: IpAddr, gap: SeenGap) {
-        if let Some(pair) = self.client(server, client) {
+    pub fn reused(&mut self, place: &mut Place, connection: &Connection, gap: SeenGap) {
+        if let Some(pair) = self.client(place, connection) {
             longest(&mut pair.reused, gap);
             longest(&mut pair.held, gap);
         }
     }
 
     /// A request after an idle gap met no state or silence.
-    pub fn failed(&mut self, server: Endpoint, wire_idle: Span, stream: u64) {
-        if let Some(samples) = self.server(server)
+    pub fn failed(&mut self, place: &mut Place, connection: &Connection, wire_idle: Span) {
+        if let Some(samples) = self.server(place, connection)
             && samples.failed.len() < KEPT_FAILED
         {
-            samples.failed.push((wire_idle, stream));
+            samples.failed.push((wire_idle, connection.stream));
         }
     }
 
     /// What the server says of itself.
-    pub fn announced(&mut self, server: Endpoint, timeout: Option<u32>, product: &str) {
+    pub fn announced(&mut self, place: &mut Place, connection: &Connection, timeout: Option<u32>, product: &str) {
         if timeout.is_none() && product.is_empty() {
             return;
         }
-        if let Some(samples) = self.server(server) {
+        if let Some(samples) = self.server(place, connection) {
             samples.announced = timeout.or(samples.announced);
             if samples.product.is_empty() {
                 samples.product.push_str(product);
@@ -263,12 +311,20 @@ impl Samples {
         }
     }
 
-    /// The capture ends: judges the closes of the last moments.
+    /// The capture ends: judges the closes of the last moments and puts everything in order.
     pub fn finish(&mut self) {
-        for samples in self.servers.values_mut() {
-            samples.by_server.flush();
-            samples.clients.values_mut().for_each(|pair| pair.closes.flush());
+        for (server, client, mut pair) in std::mem::take(&mut self.seen_clients) {
+            pair.closes.flush();
+            if let Some((_, samples)) = self.seen_servers.get_mut(server as usize) {
+                samples.clients.insert(client, pair);
+            }
         }
+        for (endpoint, mut samples) in std::mem::take(&mut self.seen_servers) {
+            samples.by_server.flush();
+            self.servers.insert(endpoint, samples);
+        }
+        self.server_numbers = HashMap::default();
+        self.client_numbers = HashMap::default();
     }
 }
 
