@@ -390,7 +390,7 @@ fn continued(framing: Framing, more: &Fields<'_>) -> Framing {
 }
 
 fn line_end(octets: &[u8]) -> usize {
-    octets.iter().position(|octet| *octet == b'\n').map_or(octets.len(), |at| at.saturating_add(1))
+    memchr::memchr(b'\n', octets).map_or(octets.len(), |at| at.saturating_add(1))
 }
 
 /// The offset behind the first empty line of an excerpt that continues a header block.

@@ -138,7 +138,7 @@ impl Observer {
                 watch.challenged.get_or_insert(step.mark);
             }
         }
-        if step.duplicate || step.of_older_incarnation {
+        if step.duplicate || step.of_older_incarnation || self.is_acknowledgement_only(step, connection) {
             return;
         }
         if step.handshake == Handshake::Syn
@@ -170,6 +170,24 @@ impl Observer {
             self.server_step(step, connection);
         }
         self.settle(step.connection, connection);
+    }
+
+    /// Takes in an acknowledgement and nothing else, of a connection that nobody has closed: every other part of the observation would find
+    /// nothing in it, and half of all segments are such. False: it must be looked at in full.
+    fn is_acknowledgement_only(&mut self, step: &Step, connection: &Connection) -> bool {
+        if !step.is_plain_acknowledgement() || connection.first_fin.is_some() || connection.reset.is_some() {
+            return false;
+        }
+        let Some(watch) = self.watches.get_mut(step.connection) else { return false };
+        let Some(request) = watch.pending.as_deref_mut() else { return true };
+        if request.first_reset().is_some() {
+            return false;
+        }
+        if step.side != connection.client && request.acked.is_none() && step.ack.is_some_and(|ack| ack > request.start) {
+            request.acked = Some(step.mark);
+            request.acked_after_fin = false;
+        }
+        true
     }
 
     /// Both sides have closed and know it: nothing can be found about this connection any more, its log and its spare request go.

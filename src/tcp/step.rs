@@ -145,6 +145,23 @@ impl Default for Step {
 }
 
 impl Step {
+    /// Whether it is an acknowledgement and nothing else, of a connection that goes on.
+    pub const fn is_plain_acknowledgement(&self) -> bool {
+        !self.opened
+            && !self.restarted
+            && !self.has_rst
+            && !self.has_fin
+            && !self.fills_hole
+            && !self.probe
+            && !self.probe_answer
+            && self.payload_length == 0
+            && self.payload.is_none()
+            && self.retransmission.is_none()
+            && self.reset.is_none()
+            && self.gap.is_none()
+            && matches!(self.handshake, Handshake::No)
+    }
+
     /// Begins a step of `side` that did nothing yet. Field by field: an optional part that is absent is one word, not its whole size.
     pub(super) fn begin(&mut self, connection: usize, side: Side, mark: Mark) {
         self.connection = connection;

@@ -69,7 +69,7 @@ pub(super) fn request_line(octets: &[u8]) -> Option<RequestLine<'_>> {
 
 /// The target ends before the version; a client that does not encode its spaces is answered by many servers all the same.
 fn target_length(rest: &[u8]) -> usize {
-    let line_len = rest.iter().position(|octet| matches!(octet, b'\r' | b'\n')).unwrap_or(rest.len());
+    let line_len = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
     let line = rest.get(..line_len).unwrap_or(rest);
     let version = [&b" HTTP/1.1"[..], b" HTTP/1.0"].iter().find_map(|version| line.strip_suffix(*version));
     version.map_or_else(|| rest.iter().position(|octet| !octet.is_ascii_graphic() && *octet < 0x80).unwrap_or(rest.len()), <[u8]>::len)
@@ -138,7 +138,7 @@ pub(super) fn fields(octets: &[u8], from: usize) -> Fields<'_> {
     let mut at = from;
     while let Some(rest) = octets.get(at..) {
         // A line without its end may be cut in the middle of a number.
-        let Some(line_len) = rest.iter().position(|octet| *octet == b'\n') else { break };
+        let Some(line_len) = memchr::memchr(b'\n', rest) else { break };
         let line = rest.get(..line_len).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         at = at.saturating_add(line_len).saturating_add(1);
@@ -146,7 +146,7 @@ pub(super) fn fields(octets: &[u8], from: usize) -> Fields<'_> {
             found.end = Some(at);
             break;
         }
-        if let Some(colon) = line.iter().position(|octet| *octet == b':') {
+        if let Some(colon) = memchr::memchr(b':', line) {
             let name = line.get(..colon).unwrap_or_default();
             let value = line.get(colon.saturating_add(1)..).unwrap_or_default().trim_ascii();
             found.take(name, value);
