@@ -184,25 +184,25 @@ impl Samples {
 
     /// The samples of a connection's client at its server; `None` when too many were seen.
     pub fn client(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ClientSamples> {
-        let server = self.server_number(place, connection)?;
-        let number = match place.client {
-            Some(number) => number,
-            None => {
-                let client = connection.client_endpoint().ip();
-                let number = match self.client_numbers.get(&(server, client)) {
-                    Some(known) => *known,
-                    None => {
-                        let number = u32::try_from(self.seen_clients.len()).ok().filter(|_| self.seen_clients.len() < KEPT_CLIENTS)?;
-                        self.seen_clients.push((server, client, ClientSamples::default()));
-                        self.client_numbers.insert((server, client), number);
-                        number
-                    }
-                };
-                place.client = Some(number);
-                number
-            }
-        };
+        let number = self.client_number(place, connection)?;
         self.seen_clients.get_mut(number as usize).map(|(.., samples)| samples)
+    }
+
+    fn client_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
+        let server = self.server_number(place, connection)?;
+        if place.client.is_some() {
+            return place.client;
+        }
+        let client = connection.client_endpoint().ip();
+        if let Some(known) = self.client_numbers.get(&(server, client)) {
+            place.client = Some(*known);
+            return place.client;
+        }
+        let number = u32::try_from(self.seen_clients.len()).ok().filter(|_| self.seen_clients.len() < KEPT_CLIENTS)?;
+        self.seen_clients.push((server, client, ClientSamples::default()));
+        self.client_numbers.insert((server, client), number);
+        place.client = Some(number);
+        place.client
     }
 
     fn server_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
@@ -211,15 +211,14 @@ impl Samples {
             return place.server;
         }
         let server = connection.server_endpoint();
-        place.server = match self.server_numbers.get(&server) {
-            Some(known) => Some(*known),
-            None => {
-                let number = u32::try_from(self.seen_servers.len()).ok().filter(|_| self.seen_servers.len() < KEPT_SERVERS)?;
-                self.seen_servers.push((server, ServerSamples::default()));
-                self.server_numbers.insert(server, number);
-                Some(number)
-            }
-        };
+        if let Some(known) = self.server_numbers.get(&server) {
+            place.server = Some(*known);
+            return place.server;
+        }
+        let number = u32::try_from(self.seen_servers.len()).ok().filter(|_| self.seen_servers.len() < KEPT_SERVERS)?;
+        self.seen_servers.push((server, ServerSamples::default()));
+        self.server_numbers.insert(server, number);
+        place.server = Some(number);
         place.server
     }
 
