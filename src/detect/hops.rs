@@ -1,5 +1,7 @@
 //! The hops of the path and their timers in words.
 
+use std::fmt::Write as _;
+
 use super::wording;
 use crate::infer::ChainHop;
 use crate::infer::chain::SideTimer;
@@ -23,7 +25,8 @@ fn row(hop: &ChainHop) -> Hop {
         client: hop.client,
         server: hop.server.into(),
         client_timer: hop.client_keeps(),
-        client_at_least: hop.client_timer.is_none() && hop.held.is_some(),
+        client_at_least: hop.client_timer.is_none() && hop.elsewhere.is_none() && hop.held.is_some(),
+        client_seen_at: hop.elsewhere.map(|seen| seen.server.into()),
         server_timer: hop.server_timer.map(|timer| timer.value),
         path_low: hop.path.1.and(hop.path.0),
         path_high: hop.path.1,
@@ -105,6 +108,7 @@ pub fn remedies(hop: &ChainHop) -> String {
 fn keeps(hop: &ChainHop) -> String {
     match (hop.client_timer, hop.held) {
         (Some(timer), _) => format!("{} keeps connections for {}", client(hop), with_basis(timer)),
+        (None, _) if hop.elsewhere.is_some() => format!("{} keeps connections {}", client(hop), elsewhere(hop)),
         (None, Some(held)) => format!("{} keeps connections for at least {}", client(hop), wording::span(held.idle)),
         (None, None) => format!("how long {} keeps connections is not seen", client(hop)),
     }
@@ -120,11 +124,20 @@ fn in_order(hop: &ChainHop) -> String {
 }
 
 fn unknown_order(hop: &ChainHop, timer: SideTimer) -> String {
-    let reuse = match hop.reused {
+    let mut reuse = match hop.reused {
         Some(gap) => format!("{} used one after {} at most", client(hop), wording::span(gap.idle)),
         None => format!("{} was not seen to use one again after an idle gap", client(hop)),
     };
+    if let Some(seen) = hop.elsewhere {
+        let order = if seen.timer.value + hop.rtt < timer.value { "in order" } else { "the wrong order" };
+        let _ = write!(reuse, ", and keeps them {}: {order}, if its timer is the same here", elsewhere(hop));
+    }
     format!("{} closes after {}, {reuse}", server(hop), with_basis(timer))
+}
+
+/// `for 20 s (n = 4) as on its connections to 10.0.0.3:80`.
+fn elsewhere(hop: &ChainHop) -> String {
+    hop.elsewhere.map_or_else(String::new, |seen| format!("for {}, measured on its connections to {}", with_basis(seen.timer), seen.server))
 }
 
 /// `10 s (n = 41)`.

@@ -42,14 +42,16 @@ fn server_closes(hop: &ChainHop, losses: &[&Finding]) -> Option<Finding> {
     let out_of_order = hop.in_order() == Some(false);
     let noticed = hop.closed_by_server.saturating_sub(lost.len() as u64);
     let sure = server.state == TimerState::Measured || server.samples == 0;
-    let unhurt = out_of_order && sure && (hop.client_timer.is_some() || hop.closed_by_server >= NOTICED_FROM);
+    let longer_elsewhere = hop.elsewhere.is_some_and(|seen| seen.timer.value > server.value + hop.margin()) && hop.closed_by_server > 0;
+    let unhurt = out_of_order && sure && (hop.client_timer.is_some() || longer_elsewhere || hop.closed_by_server >= NOTICED_FROM);
     if !(unhurt || (met && !lost.is_empty())) {
         return None;
     }
     let mut finding = begin(hop, &lost);
-    let keeps = match hop.client_timer {
-        Some(timer) => wording::span(timer.value),
-        None => format!("{} or more", wording::span(held)),
+    let keeps = match (hop.client_timer, hop.elsewhere) {
+        (Some(timer), _) => wording::span(timer.value),
+        (None, Some(_)) => wording::span(held),
+        (None, None) => format!("{} or more", wording::span(held)),
     };
     let what = match lost.len() {
         0 => "nothing lost yet".to_string(),
@@ -61,10 +63,13 @@ fn server_closes(hop: &ChainHop, losses: &[&Finding]) -> Option<Finding> {
         hops::role(hop)
     ));
     finding.cause = Some("server-closes-first".to_string());
-    finding.idle = Some(held);
+    finding.idle = hop.kept();
     finding.reasons.push(basis("server", server));
     if let Some(timer) = hop.client_timer {
         finding.reasons.push(basis(hops::role(hop), timer));
+    } else if let Some(seen) = hop.elsewhere {
+        let there = format!("{}, on its connections to {}", basis(hops::role(hop), seen.timer), seen.server);
+        finding.reasons.push(format!("{there}: taken for likely here, where the server closes first"));
     }
     if lost.is_empty() {
         let closes = match noticed {

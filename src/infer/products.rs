@@ -69,6 +69,16 @@ pub fn between(hints: &[String]) -> Vec<&'static Product> {
 }
 
 impl Product {
+    /// Whether the product has such a setting.
+    pub const fn has(&self, setting: Setting) -> bool {
+        !match setting {
+            Setting::Accepting => self.server,
+            Setting::Reusing => self.client,
+            Setting::Between => self.path,
+        }
+        .is_empty()
+    }
+
     /// The directive with the value filled in, the code between backticks; `None`: the product has no such setting, or the value is too small for it.
     pub fn directive(&self, setting: Setting, value: Span) -> Option<String> {
         let (template, up) = match setting {

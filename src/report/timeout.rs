@@ -124,6 +124,8 @@ pub struct Hop {
     pub client_timer: Option<Span>,
     /// True: `client_timer` is only a lower bound (longest reuse seen).
     pub client_at_least: bool,
+    /// `client_timer` was measured on the client's connections to this other server.
+    pub client_seen_at: Option<EndpointView>,
     /// The server's timer.
     pub server_timer: Option<Span>,
     /// A table between them: bracket.

@@ -95,6 +95,9 @@ impl Rewriter<'_> {
         for hop in &mut report.chain {
             self.address(&mut hop.client);
             self.endpoint(&mut hop.server);
+            if let Some(server) = &mut hop.client_seen_at {
+                self.endpoint(server);
+            }
             self.sentence(&mut hop.says);
         }
         let cost = &mut report.cost;
