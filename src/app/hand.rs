@@ -91,18 +91,29 @@ const HAPROXY_PAGES: [(u16, &[u8]); 8] = [
     (504, b"<html><body><h1>504 Gateway Time-out</h1>\nThe server didn't respond in time."),
 ];
 
-/// The end of nginx's own pages (`ngx_http_special_response.c`).
-const NGINX_PAGE: &[u8] = b"<hr><center>nginx";
+/// What gateways call themselves, whether they write field names with capitals, and their name.
+const GATEWAYS: [(&[u8], bool, &str); 6] = [
+    (b"nginx", true, "nginx"),
+    (b"openresty", true, "nginx"),
+    (b"Apache/", true, "Apache httpd"),
+    (b"awselb", true, "awselb"),
+    (b"envoy", false, "Envoy"),
+    (b"istio-envoy", false, "istio"),
+];
 
 /// Whose hand a response shows; `server` is its `Server` field, `body` are the octets behind its fields, as far as they were captured.
-/// A page is its sender's own where another gateway in between would have left a trace: it adds its `Server`, or changes the case.
+/// A gateway that answers in the place of its upstream (502, 504) says its own name, and a second one that passes that on leaves a trace:
+/// it adds its `Server`, or changes the case.
 pub(super) fn of_response(status: u16, server: &[u8], names: FieldNames, body: &[u8]) -> Hand {
     if server.is_empty() && HAPROXY_PAGES.iter().any(|(of, page)| *of == status && body.starts_with(page)) {
         return Hand::Product("HAProxy");
     }
-    let by_gateway = matches!(status, 502 | 504) && names.hand() == Hand::Capitals;
-    if by_gateway && server.starts_with(b"nginx") && body.windows(NGINX_PAGE.len()).any(|window| window == NGINX_PAGE) {
-        return Hand::Product("nginx");
+    if matches!(status, 502 | 504) {
+        let capitals = names.hand() == Hand::Capitals;
+        let own = GATEWAYS.iter().find(|(word, with_capitals, _)| server.starts_with(word) && *with_capitals == capitals);
+        if let Some((_, _, name)) = own {
+            return Hand::Product(name);
+        }
     }
     if status == 503 && body.starts_with(b"upstream connect error or disconnect/reset before headers") {
         return Hand::Product("Envoy");
@@ -182,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn page_of_nginx_is_a_gateways_own_only_where_a_gateway_answers() {
-        let page = b"<html>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n";
+    fn gateway_that_answers_itself_says_its_name_and_one_that_passes_an_answer_on_does_not() {
         let (mut capitals, mut lower) = (FieldNames::default(), FieldNames::default());
         capitals.add(b"Server");
         lower.add(b"server");
-        assert_eq!(of_response(502, b"nginx/1.22.1", capitals, page), Hand::Product("nginx"));
-        assert_eq!(of_response(404, b"nginx/1.22.1", capitals, page), Hand::Capitals, "may be passed on");
-        assert_eq!(of_response(502, b"nginx/1.22.1", lower, page), Hand::LowerCase, "passed on by HAProxy");
+        assert_eq!(of_response(502, b"nginx/1.22.1", capitals, b""), Hand::Product("nginx"));
+        assert_eq!(of_response(404, b"nginx/1.22.1", capitals, b""), Hand::Capitals, "may be passed on");
+        assert_eq!(of_response(502, b"nginx/1.22.1", lower, b""), Hand::LowerCase, "passed on by HAProxy");
+        assert_eq!(of_response(504, b"envoy", lower, b""), Hand::Product("Envoy"));
     }
 
     #[test]

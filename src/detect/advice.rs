@@ -51,7 +51,7 @@ fn generic(case: &Case) -> String {
 /// Both ways to put a hop in order, as they can be pasted, what they cost, and why the margin.
 pub fn for_hop(hop: &ChainHop) -> Vec<String> {
     let (Some(server), Some(raise), Some(lower)) = (hop.server_timer, hop.raise_to(), hop.lower_to()) else { return Vec::new() };
-    let (raise, lower) = (hops::whole_up(raise), hops::whole_down(lower));
+    let (raise, lower) = (hops::whole_up(raise), hops::whole_below(lower));
     let mut lines = Vec::new();
     accepting(&mut lines, hop, server.value, raise);
     reusing(&mut lines, hop, lower);

@@ -101,7 +101,7 @@ fn out_of_order(hop: &ChainHop, timer: SideTimer) -> String {
 /// `raise the server's keep-alive above 300 s, or lower the proxy's below 9 s`.
 pub fn remedies(hop: &ChainHop) -> String {
     let raise = hop.raise_to().map(|value| format!("raise the server's keep-alive above {}", wording::span(whole_up(value))));
-    let lower = hop.lower_to().map(|value| format!("lower the {}'s below {}", role(hop), wording::span(whole_down(value))));
+    let lower = hop.lower_to().map(|value| format!("lower the {}'s below {}", role(hop), wording::span(whole_below(value))));
     [raise, lower].into_iter().flatten().collect::<Vec<_>>().join(", or ")
 }
 
@@ -160,6 +160,11 @@ pub fn whole_up(value: Span) -> Span {
 pub fn whole_down(value: Span) -> Span {
     let unit = if value >= Span::from_secs(2) { NANOS_PER_SECOND } else { NANOS_PER_SECOND / 10 };
     Span(value.nanos() / unit * unit)
+}
+
+/// The whole second to stay at or below; a tenth of a second below one is within the margin.
+pub fn whole_below(value: Span) -> Span {
+    if value >= Span::from_secs(2) { whole_down(value + Span(NANOS_PER_SECOND / 10)) } else { whole_down(value) }
 }
 
 /// A host name out of a capture, without what a terminal or a page could take for its own.

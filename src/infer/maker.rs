@@ -22,7 +22,9 @@ impl Maker {
 /// The product of a proxy: `pair` is what it sends to the server `behind`, `fronts` are where it takes requests. What it writes itself
 /// goes before what it says: a `Server` field may be passed on.
 pub fn of_proxy(pair: &ClientSamples, fronts: &[&ServerSamples], behind: &ServerSamples) -> Option<Maker> {
-    let by_page = fronts.iter().find_map(|front| front.hand.product()).and_then(|name| Maker::new(name, "by what it answers itself"));
+    // What the server behind writes as well may be passed on.
+    let own = fronts.iter().find_map(|front| front.hand.product()).filter(|name| behind.hand.product() != Some(name));
+    let by_page = own.and_then(|name| Maker::new(name, "by the errors that it answers itself"));
     let by_fields = || pair.hand.product().and_then(|name| Maker::new(name, "by what it sends to the server"));
     let says = || {
         let own = fronts.iter().map(|front| front.product.as_str()).find(|own| !own.is_empty() && *own != behind.product)?;
@@ -102,6 +104,9 @@ mod tests {
         let behind = endpoint(Hand::Capitals, "gunicorn", Hand::Capitals);
         let page = endpoint(Hand::Product("HAProxy"), "Apache", Hand::Capitals);
         assert_eq!(proxy(&pair(Hand::Capitals, &[]), &page, &behind), Some("HAProxy"));
+        let gateway = endpoint(Hand::Product("nginx"), "nginx/1.22.1", Hand::Capitals);
+        let too = endpoint(Hand::Product("nginx"), "nginx/1.22.1", Hand::Capitals);
+        assert_eq!(proxy(&pair(Hand::Capitals, &[]), &gateway, &too), None, "the server behind answers so as well");
         let says = endpoint(Hand::Capitals, "nginx/1.22.1", Hand::Capitals);
         assert_eq!(proxy(&pair(Hand::Capitals, &[]), &says, &behind), Some("nginx"));
     }

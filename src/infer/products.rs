@@ -108,6 +108,7 @@ impl Product {
             .replace("{quarter}", &(seconds / 4).max(1).to_string());
         // What is to be pasted stands before two spaces and a remark in brackets.
         Some(match filled.split_once("  (") {
+            _ if filled.starts_with('(') => filled,
             Some((code, remark)) => format!("`{code}` ({remark}"),
             None => format!("`{filled}`"),
         })
@@ -128,6 +129,50 @@ mod tests {
                 let text = product.directive(setting, Span::from_secs(77)).unwrap_or_default();
                 let left = ["{s}", "{ms}", "{m}", "{quarter}", "{ms_more}"].iter().any(|placeholder| text.contains(placeholder));
                 assert!(!left, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_that_advice_is_promised_for_have_what_it_takes() {
+        use Setting::{Accepting, Between, Reusing};
+        let wanted: [(&str, &[Setting]); 29] = [
+            ("nginx", &[Accepting, Reusing]),
+            ("HAProxy", &[Accepting, Reusing]),
+            ("Envoy", &[Accepting, Reusing]),
+            ("Istio", &[Reusing]),
+            ("Apache httpd", &[Accepting, Reusing]),
+            ("Node.js", &[Accepting, Reusing]),
+            ("Tomcat", &[Accepting]),
+            ("Jetty", &[Accepting, Reusing]),
+            ("gunicorn", &[Accepting]),
+            ("uvicorn", &[Accepting]),
+            ("Go net/http", &[Accepting, Reusing]),
+            ("Java java.net.http", &[Reusing]),
+            ("Apache HttpClient 5", &[Reusing]),
+            ("HttpURLConnection", &[Reusing]),
+            ("OkHttp", &[Reusing]),
+            ("Python requests", &[Reusing]),
+            ("Python httpx", &[Reusing]),
+            ("Python aiohttp", &[Accepting, Reusing]),
+            (".NET SocketsHttpHandler", &[Reusing]),
+            ("AWS ALB", &[Accepting, Reusing]),
+            ("AWS NLB", &[Between]),
+            ("GCP", &[Accepting]),
+            ("Azure Load Balancer", &[Between]),
+            ("IPVS", &[Between]),
+            ("kube-proxy", &[Between]),
+            ("Linux conntrack", &[Between]),
+            ("PostgreSQL", &[Accepting, Reusing]),
+            ("RabbitMQ", &[Accepting, Reusing]),
+            ("Kafka", &[Accepting, Reusing]),
+        ];
+        for (name, settings) in wanted.iter().chain(&[("MySQL", &[Accepting, Reusing][..]), ("Redis", &[Accepting, Reusing])]) {
+            let product = titled(name).unwrap_or_else(|| panic!("{name} has no row"));
+            for setting in *settings {
+                let directive = product.directive(*setting, Span::from_secs(77)).unwrap_or_else(|| panic!("{name}: nothing for {setting:?}"));
+                let is_code = directive.matches('`').count() == 2 || directive.starts_with('(');
+                assert!(is_code && !directive.contains('…'), "{name}: {directive}");
             }
         }
     }
