@@ -78,7 +78,9 @@ fn text(octets: &[u8]) -> String {
 
 /// Holds that the program accepts the content with the directives, and that it refuses it with something else in their place.
 fn accepted(program: &str, arguments: &[&str], file: &str, content: &str, directives: &[String]) {
-    let filled = |with: &dyn Fn(&str) -> String| directives.iter().enumerate().fold(content.to_owned(), |text, (n, directive)| text.replace(&format!("@{n}@"), &with(directive)));
+    let filled = |with: &dyn Fn(&str) -> String| {
+        directives.iter().enumerate().fold(content.to_owned(), |text, (n, directive)| text.replace(&format!("@{n}@"), &with(directive)))
+    };
     let Some(output) = check(program, arguments, file, &filled(&str::to_owned)) else { return };
     assert!(output.status.success(), "{program} refuses {directives:?}: {}{}", text(&output.stdout), text(&output.stderr));
     let wrong = check(program, arguments, file, &filled(&|directive| format!("]not_{directive}"))).unwrap();
@@ -109,7 +111,8 @@ fn directives_are_accepted_by_the_programs_they_are_for() {
     );
     let modules = "/usr/lib/apache2/modules";
     let load = |name: &str| format!("LoadModule {name}_module {modules}/mod_{name}.so\n");
-    let configuration = ["mpm_event", "proxy", "proxy_http"].map(load).concat() + "ErrorLog /dev/null\nListen 127.0.0.1:8\nServerName a.example\n@0@\nProxyPass /a http://127.0.0.1:9/ @1@\n";
+    let configuration = ["mpm_event", "proxy", "proxy_http"].map(load).concat()
+        + "ErrorLog /dev/null\nListen 127.0.0.1:8\nServerName a.example\n@0@\nProxyPass /a http://127.0.0.1:9/ @1@\n";
     accepted("apache2", &["-t", "-d", ".", "-f", "apache.conf"], "apache.conf", &configuration, &both("Apache httpd"));
     accepted(
         "node",
@@ -118,5 +121,11 @@ fn directives_are_accepted_by_the_programs_they_are_for() {
         "const http = require('http'); const server = http.createServer();\nconst not_server = undefined;\n@0@\n(@1@);\n",
         &both("Node.js"),
     );
-    accepted("gofmt", &["-e", "a.go"], "a.go", "package a\n\nvar s = @0@\nvar t = @1@\n", &both("Go net/http").map(|code| code.replace("&http", "(&http") + ")"));
+    accepted(
+        "gofmt",
+        &["-e", "a.go"],
+        "a.go",
+        "package a\n\nvar s = @0@\nvar t = @1@\n",
+        &both("Go net/http").map(|code| code.replace("&http", "(&http") + ")"),
+    );
 }

@@ -51,7 +51,10 @@ fn nginx_before_nginx_is_named_with_both_timers_and_the_directive_of_either_heal
         assert!(first.contains(&format!("raise the server's keep-alive above 21 s, or lower the proxy's below {lower} s")), "{first}");
         let advice = finding.advice.join("\n");
         assert!(advice.contains("nginx: `keepalive_timeout 21s;` (http, server or location)"), "{advice}");
-        assert!(advice.contains(&format!("nginx (by the errors that it answers itself): `keepalive_timeout {lower}s;` (in the upstream")), "{advice}");
+        assert!(
+            advice.contains(&format!("nginx (by the errors that it answers itself): `keepalive_timeout {lower}s;` (in the upstream")),
+            "{advice}"
+        );
         for after in ["server-raised", "proxy-lowered"] {
             let (report, callers) = recorded(&format!("timers-nginx-nginx-{seconds}s-{after}"));
             assert_eq!(failed(&callers), 0, "{seconds} {after}: {callers:?}");
@@ -71,7 +74,10 @@ fn nginx_behind_haproxy_is_named_and_the_directives_heal() {
         assert!(hop.client_at_least, "HAProxy has no timer that could be seen: {hop:?}");
         let advice = finding.advice.join("\n");
         assert!(advice.contains(&format!("nginx: `keepalive_timeout {raise}s;` (http")), "{advice}");
-        assert!(advice.contains("HAProxy (probably: it turns field names into lower case") && advice.contains("`pool-purge-delay "), "{advice}");
+        assert!(
+            advice.contains("HAProxy (probably: it turns field names into lower case") && advice.contains("`pool-purge-delay "),
+            "{advice}"
+        );
         let (report, callers) = recorded(&format!("timers-haproxy-nginx-{seconds}s-server-raised"));
         assert_eq!(failed(&callers), 0, "{callers:?}");
         assert!(mismatch(&report).is_none() && report.cost.requests_lost == 0, "{:?}", report.findings);

@@ -113,15 +113,12 @@ fn reusing(lines: &mut Vec<String>, hop: &ChainHop, lower: Span) {
     let line = format!("Or let {} keep idle connections to {} for no more than {}", hops::client(hop), hop.server, wording::span(lower));
     let maker = hop.client_maker.as_ref().filter(|maker| maker.product.has(Setting::Reusing));
     match maker.map(|maker| (maker, maker.product.directive(Setting::Reusing, lower))) {
-        Some((maker, Some(directive))) => lines.push(format!(
-            "{line}. {} ({}): {directive}. It costs a handshake more often.",
-            maker.product.name,
-            maker.basis
-        )),
+        Some((maker, Some(directive))) => {
+            lines.push(format!("{line}. {} ({}): {directive}. It costs a handshake more often.", maker.product.name, maker.basis))
+        }
         Some((maker, None)) => lines.push(format!(
             "{line} ({}, {}: its setting takes no value that small, so do not keep any). It costs a handshake more often.",
-            maker.product.name,
-            maker.basis
+            maker.product.name, maker.basis
         )),
         None => {
             lines.push(format!("{line}; which product it is, the capture does not show. It costs a handshake more often."));
@@ -172,10 +169,8 @@ pub fn for_path(hop: &ChainHop) -> Vec<String> {
 /// Start probes at less than half of a timeout.
 pub fn probes_before(timeout: Span) -> String {
     let half = hops::whole_down(Span(timeout.nanos() / 2));
-    let directive = products::titled("Linux TCP keepalive").and_then(|product| {
-        let text = product.directive(Setting::Reusing, half).or_else(|| product.directive(Setting::Accepting, half))?;
-        Some(format!(" Linux: {text}."))
-    });
+    let directive = products::titled("Linux TCP keepalive")
+        .and_then(|product| Some(format!(" Linux: {}.", product.directive(Setting::Reusing, half)?)));
     format!(
         "Send TCP keepalive probes from {} of silence on: less than half of what the path allows, so that one lost probe does no harm.{}",
         wording::span(half),

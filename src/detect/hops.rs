@@ -62,23 +62,37 @@ pub fn says(hop: &ChainHop) -> String {
             (None, None) => String::new(),
         },
     };
-    let mut text = text;
-    if let (Some(low), Some(high)) = hop.path
-        && low < high
-    {
-        if !text.is_empty() {
-            text.push_str("; ");
-        }
-        let path = format!(
-            "something between {} and {} forgets silent connections after more than {} and at most {}",
-            hop.client,
-            hop.server,
-            wording::span(low),
-            wording::span(high)
-        );
-        text.push_str(&path);
+    let Some(path) = path(hop) else { return sentence(&text) };
+    match hop.in_order() {
+        Some(false) => sentence(&format!("{text}; {path}")),
+        _ if hop.server_timer.is_some() => sentence(&format!("{path}; {text}")),
+        _ => sentence(&path),
     }
-    sentence(&text)
+}
+
+/// What a device between allows, what the client does, and what to change.
+pub fn path(hop: &ChainHop) -> Option<String> {
+    let (Some(low), Some(high)) = hop.path else { return None };
+    if low >= high {
+        return None;
+    }
+    let mut text = format!(
+        "something between {} and {} forgets silent connections after more than {} and at most {}",
+        hop.client,
+        hop.server,
+        wording::span(low),
+        wording::span(high)
+    );
+    if hop.client_keeps().is_some_and(|keeps| keeps >= high) {
+        let _ = write!(
+            text,
+            ", {}: let it give them up after less than {}, or send TCP keepalive probes from {} on",
+            keeps(hop),
+            wording::span(whole_down(low)),
+            wording::span(whole_down(Span(low.nanos() / 2)))
+        );
+    }
+    Some(text)
 }
 
 fn server(hop: &ChainHop) -> String {

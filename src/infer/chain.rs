@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::elsewhere::{ClientTimers, Elsewhere};
-use super::timers::{ServerKnowledge, Timer, Timers};
 use super::maker::{self, Maker};
+use super::timers::{ServerKnowledge, Timer, Timers};
 use crate::app::Protocol;
 use crate::endpoint::Endpoint;
 use crate::observe::legs::{Legs, Relation};
@@ -202,8 +202,11 @@ fn hop(
     let host = known.hosts.iter().min_by_key(|(_, timer)| timer.value).map(|(host, _)| host.clone());
     let measured_server = known.server.as_ref().map(SideTimer::of);
     let taken: Vec<&ServerSamples> = fronts.iter().filter_map(|front| samples.servers.get(front)).collect();
-    let client_maker =
-        if taken.is_empty() { maker::of_client(pair) } else { samples.servers.get(&server).and_then(|behind| maker::of_proxy(pair, &taken, behind)) };
+    let client_maker = if taken.is_empty() {
+        maker::of_client(pair)
+    } else {
+        samples.servers.get(&server).and_then(|behind| maker::of_proxy(pair, &taken, behind))
+    };
     ChainHop {
         client,
         server,

@@ -62,7 +62,9 @@ pub fn likely(protocol: Protocol, is_proxy: bool, is_server: bool) -> Vec<&'stat
         (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, true, _) => {
             &["nginx", "HAProxy", "Apache httpd", "Node.js", "Tomcat", "Envoy"]
         }
-        (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, false, true) => &["nginx", "HAProxy", "Envoy", "Apache httpd"],
+        (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, false, true) => {
+            &["nginx", "HAProxy", "Envoy", "Apache httpd"]
+        }
         (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, false, false) => {
             &["nginx", "HAProxy", "Go net/http", "Apache HttpClient 5", "OkHttp", "Node.js"]
         }
@@ -76,7 +78,11 @@ mod tests {
     use super::*;
 
     fn pair(hand: Hand, agents: &[&str]) -> ClientSamples {
-        ClientSamples { hand, agents: agents.iter().map(|agent| arrayvec::ArrayString::from(agent).unwrap()).collect(), ..Default::default() }
+        ClientSamples {
+            hand,
+            agents: agents.iter().map(|agent| arrayvec::ArrayString::from(agent).unwrap()).collect(),
+            ..Default::default()
+        }
     }
 
     fn endpoint(hand: Hand, product: &str, callers: Hand) -> ServerSamples {

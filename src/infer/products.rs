@@ -170,7 +170,8 @@ mod tests {
         for (name, settings) in wanted.iter().chain(&[("MySQL", &[Accepting, Reusing][..]), ("Redis", &[Accepting, Reusing])]) {
             let product = titled(name).unwrap_or_else(|| panic!("{name} has no row"));
             for setting in *settings {
-                let directive = product.directive(*setting, Span::from_secs(77)).unwrap_or_else(|| panic!("{name}: nothing for {setting:?}"));
+                let directive =
+                    product.directive(*setting, Span::from_secs(77)).unwrap_or_else(|| panic!("{name}: nothing for {setting:?}"));
                 let is_code = directive.matches('`').count() == 2 || directive.starts_with('(');
                 assert!(is_code && !directive.contains('…'), "{name}: {directive}");
             }

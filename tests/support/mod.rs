@@ -342,8 +342,8 @@ pub fn report() -> Report {
             surfaced: 0,
             dead_held: micros(37_202_200),
             handshakes_avoidable: 0,
-            time_wait_peak: 3,
-            time_wait: vec![(OPENED, 3)],
+            dead_connections: 1,
+            time_wait: vec![TimeWait { host: "10.0.0.5".parse().unwrap(), side: Role::Client, peak: 3, over_time: vec![(OPENED, 3)] }],
             ..Cost::default()
         },
         picture: Picture {

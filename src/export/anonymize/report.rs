@@ -101,11 +101,12 @@ impl Rewriter<'_> {
             self.sentence(&mut hop.says);
         }
         let cost = &mut report.cost;
-        for host in [&mut cost.time_wait_host, &mut cost.ports_peak_client].into_iter().flatten() {
-            self.address(host);
+        for at in &mut cost.time_wait {
+            self.address(&mut at.host);
         }
-        if let Some(server) = &mut cost.ports_peak_server {
-            self.endpoint(server);
+        for used in &mut cost.ports {
+            self.address(&mut used.client);
+            self.endpoint(&mut used.server);
         }
         for row in &mut report.connections {
             self.endpoint(&mut row.client);
