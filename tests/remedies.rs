@@ -182,8 +182,8 @@ fn unknown_client_gets_a_short_list_and_nothing_of_its_user_agent() {
     let report = play_with_losses("User-Agent: secret-tool/1.0 token=4711\\r\\n").report(&[]);
     let advice = mismatch(&report).unwrap().advice.join("\n");
     assert!(!advice.contains("secret") && !advice.contains("4711"), "{advice}");
-    assert!(advice.contains("if the client is one of these: nginx: `keepalive_timeout 9s;`") && advice.contains("HAProxy: `"), "{advice}");
-    assert!(advice.contains("if 10.0.1.9:80 is one of these: nginx: `keepalive_timeout 16s;`"), "{advice}");
+    assert!(advice.contains("If the client is one of these: nginx: `keepalive_timeout 9s;`") && advice.contains("HAProxy: `"), "{advice}");
+    assert!(advice.contains("If 10.0.1.9:80 is one of these: nginx: `keepalive_timeout 16s;`"), "{advice}");
 }
 
 #[test]

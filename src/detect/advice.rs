@@ -100,7 +100,7 @@ fn accepting(lines: &mut Vec<String>, hop: &ChainHop, now: Span, raise: Span) {
         None => {
             lines.push(format!("{line}; which product it is, the capture does not show. It costs idle sockets at the server."));
             let likely = maker::likely(hop.protocol, false, true);
-            lines.extend(alternatives(&format!("Directives, if {} is", hop.server), &likely, Setting::Accepting, raise));
+            lines.extend(alternatives(&format!("If {} is", hop.server), &likely, Setting::Accepting, raise));
         }
     }
 }
@@ -125,12 +125,12 @@ fn reusing(lines: &mut Vec<String>, hop: &ChainHop, lower: Span) {
             let mut likely = maker::likely(hop.protocol, hop.client_is_proxy, false);
             // Whoever runs one product as the server often runs the same as the proxy.
             likely.sort_by_key(|product| products::named(&hop.server_product) != Some(*product));
-            lines.extend(alternatives(&format!("Directives, if the {} is", hops::role(hop)), &likely, Setting::Reusing, lower));
+            lines.extend(alternatives(&format!("If the {} is", hops::role(hop)), &likely, Setting::Reusing, lower));
         }
     }
 }
 
-/// `Directives, if the proxy is: nginx: … · HAProxy: …` (renderers fold it, see `report::Finding::advice`).
+/// `If the proxy is one of these: nginx: … · HAProxy: …` (renderers fold it, see `report::Finding::advice`).
 fn alternatives(lead: &str, likely: &[&Product], setting: Setting, value: Span) -> Option<String> {
     let directive = |product: &&Product| product.directive(setting, value).map(|directive| format!("{}: {directive}", product.name));
     let known: Vec<String> = likely.iter().filter_map(directive).collect();

@@ -86,7 +86,7 @@ pub fn path(hop: &ChainHop) -> Option<String> {
     if hop.client_keeps().is_some_and(|keeps| keeps >= high) {
         let _ = write!(
             text,
-            ", {}: let it give them up after less than {}, or send TCP keepalive probes from {} on",
+            "; {}: let it give them up after less than {}, or send TCP keepalive probes from {} on",
             keeps(hop),
             wording::span(whole_down(low)),
             wording::span(whole_down(Span(low.nanos() / 2)))

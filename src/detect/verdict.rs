@@ -24,10 +24,10 @@ pub fn sentences(findings: &[Finding], cost: &Cost, context: &Context<'_>) -> Ve
     }
     let root = which_timer(findings, context).map(|(sentence, _)| sentence);
     let found = root.is_some();
-    sentences.extend(root);
+    sentences.extend(root.or_else(|| what_may_forget(findings, context)));
     sentences.push(what_happened(findings, cost));
     if !found {
-        sentences.extend(whose_timer(findings, context).or_else(|| what_may_forget(findings, context)));
+        sentences.extend(whose_timer(findings, context));
     }
     sentences.push(what_it_cost(cost, findings));
     sentences

@@ -105,7 +105,7 @@ impl Product {
             .replace("{ms}", &millis.to_string())
             .replace("{ms_more}", &(millis + 1000).to_string())
             .replace("{m}", &minutes.to_string())
-            .replace("{quarter}", &(seconds / 4).max(1).to_string());
+            .replace("{quarter}", &if seconds >= 4 { format!("{}s", seconds / 4) } else { format!("{}ms", (millis / 4).max(1)) });
         // What is to be pasted stands before two spaces and a remark in brackets.
         Some(match filled.split_once("  (") {
             _ if filled.starts_with('(') => filled,

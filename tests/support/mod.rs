@@ -330,6 +330,7 @@ pub fn report() -> Report {
             server,
             client_timer: Some(micros(47_205_400)),
             client_at_least: true,
+            client_seen_at: None,
             server_timer: Some(Span::from_millis(10_003)),
             path_low: None,
             path_high: None,

@@ -3,8 +3,8 @@
 use super::escape;
 use crate::report::{ALTERNATIVE, ALTERNATIVES};
 
-/// Items of a list of directives that a terminal shows: some six lines.
-const ITEMS_IN_TEXT: usize = 3;
+/// Items of a list of directives that a terminal shows: some three lines.
+const ITEMS_IN_TEXT: usize = 2;
 
 /// Text for an XML or HTML text node or a quoted attribute: no markup, no character that XML 1.0 forbids.
 pub fn xml(text: &str) -> String {
@@ -100,7 +100,7 @@ pub fn text_advice(line: &str) -> String {
     let shown = items.iter().take(ITEMS_IN_TEXT).copied().collect::<Vec<_>>().join(ALTERNATIVE);
     match items.len().saturating_sub(ITEMS_IN_TEXT) {
         0 => format!("{lead}: {shown}"),
-        more => format!("{lead}: {shown}{ALTERNATIVE}{more} more in the other formats"),
+        more => format!("{lead}: {shown}{ALTERNATIVE}… and {more} more (--format markdown)"),
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
             markdown_advice(line),
             "Directives, if it is one of these <details><summary>directives</summary>nginx: `a <1>;`<br>HAProxy: `b`<br>Envoy: `c`</details>"
         );
-        assert_eq!(text_advice(line), "Directives, if it is one of these: nginx: `a <1>;` · HAProxy: `b` · Envoy: `c`");
+        assert_eq!(text_advice(line), "Directives, if it is one of these: nginx: `a <1>;` · HAProxy: `b` · … and 1 more (--format markdown)");
         assert_eq!(text_advice("Raise it."), "Raise it.");
         assert_eq!(html_advice("a · b"), "a · b");
     }
