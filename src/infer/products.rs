@@ -62,6 +62,16 @@ pub fn titled(name: &str) -> Option<&'static Product> {
     all().iter().find(|product| product.name.starts_with(name))
 }
 
+/// Products that contain every word in their name, their words or their directives, whatever the case.
+pub fn search(words: &[String]) -> Vec<&'static Product> {
+    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let holds = |product: &&Product| {
+        let text = [product.name, product.words, product.server, product.client, product.path].join(" ").to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    all().iter().filter(holds).collect()
+}
+
 /// Products whose table of flows can be set, among those that the hints name; all of them where no hint does.
 pub fn between(hints: &[String]) -> Vec<&'static Product> {
     let devices = || all().iter().filter(|product| !product.path.is_empty());
@@ -77,6 +87,19 @@ impl Product {
             Setting::Between => self.path,
         }
         .is_empty()
+    }
+
+    /// The directives with letters for the value: what each is for, and its text.
+    pub fn templates(&self) -> Vec<(&'static str, String)> {
+        let fill = |template: &str| {
+            let letters = [("{s}", "N"), ("{ms}", "N000"), ("{ms_more}", "(N+1)000"), ("{m}", "MINUTES"), ("{quarter}", "(N/4)s")];
+            letters.iter().fold(template.to_owned(), |text, (placeholder, letter)| text.replace(placeholder, letter))
+        };
+        [("accepts connections", self.server), ("reuses connections", self.client), ("between", self.path)]
+            .into_iter()
+            .filter(|(_, template)| !template.is_empty())
+            .map(|(what, template)| (what, fill(template)))
+            .collect()
     }
 
     /// The directive with the value filled in, the code between backticks; `None`: the product has no such setting, or the value is too small for it.
