@@ -92,7 +92,10 @@ fn accepting(lines: &mut Vec<String>, hop: &ChainHop, now: Span, raise: Span) {
         (None, None) => format!(" (and above the {}'s own setting, which is not seen)", hops::role(hop)),
     };
     let line = format!("Raise the keep-alive of {} from {} to more than {value}{unseen}", hop.server, wording::span(now));
-    match products::named(&hop.server_product).map(|product| (product, product.directive(Setting::Accepting, raise))) {
+    match products::named(&hop.server_product)
+        .or_else(|| maker::of_protocol(hop.protocol))
+        .map(|product| (product, product.directive(Setting::Accepting, raise)))
+    {
         Some((product, Some(directive))) => lines.push(format!("{line}. {}: {directive}. It costs: {}.", product.name, product.cost)),
         Some((product, None)) => {
             lines.push(format!("{line} ({}; afterfin has no directive for it). It costs: {}.", product.name, product.cost));
@@ -120,6 +123,10 @@ fn reusing(lines: &mut Vec<String>, hop: &ChainHop, lower: Span) {
             "{line} ({}, {}: its setting takes no value that small, so do not keep any). It costs a handshake more often.",
             maker.product.name, maker.basis
         )),
+        None if let Some(product) = maker::of_protocol(hop.protocol) => lines.push(match product.directive(Setting::Reusing, lower) {
+            Some(directive) => format!("{line}. Clients of {}: {directive}. It costs a handshake more often.", product.name),
+            None => format!("{line}. It costs a handshake more often."),
+        }),
         None => {
             lines.push(format!("{line}; which product it is, the capture does not show. It costs a handshake more often."));
             let mut likely = maker::likely(hop.protocol, hop.client_is_proxy, false);

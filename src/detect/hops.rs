@@ -160,6 +160,8 @@ pub fn with_basis(timer: SideTimer) -> String {
     match (timer.samples, timer.state) {
         (0, _) => format!("{value} (as assumed)"),
         (n, TimerState::Measured) => format!("{value} (n = {n})"),
+        (1, _) => format!("{value} (seen once)"),
+        (2, _) => format!("{value} (seen twice)"),
         (n, _) => format!("{value} (seen {})", wording::count(n, "time")),
     }
 }

@@ -141,7 +141,8 @@ fn what_it_cost(cost: &Cost, findings: &[Finding]) -> String {
             .collect();
     }
     if unreadable > 0 && cost.retried == 0 {
-        parts = vec!["whether they were retried cannot be told".to_string()];
+        let they = if cost.requests_lost == 1 { "it was" } else { "they were" };
+        parts = vec![format!("whether {they} retried cannot be told")];
     }
     if cost.surfaced > 0 {
         let who = if cost.surfaced == 1 { "1 caller got" } else { "callers got" };

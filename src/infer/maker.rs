@@ -51,24 +51,26 @@ pub fn of_client(pair: &ClientSamples) -> Option<Maker> {
     known.all(|other| other.product == first.product).then_some(first)
 }
 
-/// Products that are likely where the capture tells none: those in front of web servers, and those that own a protocol.
+/// The product that owns a protocol.
+pub fn of_protocol(protocol: Protocol) -> Option<&'static Product> {
+    products::titled(match protocol {
+        Protocol::PostgreSql => "PostgreSQL",
+        Protocol::MySql => "MySQL / MariaDB",
+        Protocol::Redis => "Redis",
+        Protocol::Kafka => "Kafka",
+        Protocol::Amqp => "RabbitMQ",
+        _ => return None,
+    })
+}
+
+/// Products of the web that are likely where the capture tells none.
 pub fn likely(protocol: Protocol, is_proxy: bool, is_server: bool) -> Vec<&'static Product> {
-    let names: &[&str] = match (protocol, is_server, is_proxy) {
-        (Protocol::PostgreSql, ..) => &["PostgreSQL"],
-        (Protocol::MySql, ..) => &["MySQL / MariaDB"],
-        (Protocol::Redis, ..) => &["Redis"],
-        (Protocol::Kafka, ..) => &["Kafka"],
-        (Protocol::Amqp, ..) => &["RabbitMQ"],
-        (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, true, _) => {
-            &["nginx", "HAProxy", "Apache httpd", "Node.js", "Tomcat", "Envoy"]
-        }
-        (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, false, true) => {
-            &["nginx", "HAProxy", "Envoy", "Apache httpd"]
-        }
-        (Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown, false, false) => {
-            &["nginx", "HAProxy", "Go net/http", "Apache HttpClient 5", "OkHttp", "Node.js"]
-        }
-        _ => &[],
+    let is_web = matches!(protocol, Protocol::Http1 | Protocol::Http2 | Protocol::Tls | Protocol::Unknown);
+    let names: &[&str] = match (is_web, is_server, is_proxy) {
+        (false, ..) => &[],
+        (true, true, _) => &["nginx", "HAProxy", "Apache httpd", "Node.js", "Tomcat", "Envoy"],
+        (true, false, true) => &["nginx", "HAProxy", "Envoy", "Apache httpd"],
+        (true, false, false) => &["nginx", "HAProxy", "Go net/http", "Apache HttpClient 5", "OkHttp", "Node.js"],
     };
     names.iter().filter_map(|name| products::titled(name)).collect()
 }
@@ -131,6 +133,9 @@ mod tests {
         for (is_server, is_proxy, many) in [(true, false, 6), (false, true, 4), (false, false, 6)] {
             assert_eq!(likely(Protocol::Http1, is_proxy, is_server).len(), many);
         }
-        assert_eq!(likely(Protocol::PostgreSql, false, true)[0].name, "PostgreSQL");
+        for protocol in [Protocol::PostgreSql, Protocol::MySql, Protocol::Redis, Protocol::Kafka, Protocol::Amqp] {
+            assert!(likely(protocol, false, true).is_empty() && of_protocol(protocol).is_some(), "{protocol:?}");
+        }
+        assert_eq!(of_protocol(Protocol::Http1), None);
     }
 }

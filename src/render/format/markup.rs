@@ -183,7 +183,10 @@ mod tests {
             markdown_advice(line),
             "Directives, if it is one of these <details><summary>directives</summary>nginx: `a <1>;`<br>HAProxy: `b`<br>Envoy: `c`</details>"
         );
-        assert_eq!(text_advice(line), "Directives, if it is one of these: nginx: `a <1>;` · HAProxy: `b` · … and 1 more (--format markdown)");
+        assert_eq!(
+            text_advice(line),
+            "Directives, if it is one of these: nginx: `a <1>;` · HAProxy: `b` · … and 1 more (--format markdown)"
+        );
         assert_eq!(text_advice("Raise it."), "Raise it.");
         assert_eq!(html_advice("a · b"), "a · b");
     }
