@@ -7,6 +7,7 @@ mod script;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use afterfin::endpoint::Endpoint;
 use afterfin::options::{AnalysisOptions, Assumption};
@@ -238,4 +239,90 @@ fn what_the_user_knows_of_the_client_is_used_and_named_as_such() {
     assert!(report.verdict[0].contains("keeps connections for 300 s (as assumed)"), "{:?}", report.verdict);
     assert!(finding.advice[0].contains("to more than 301 s"), "{:?}", finding.advice);
     assert_eq!(finding.confidence, Confidence::Likely);
+}
+
+/// What the program prints about a recording of the lab.
+fn printed(capture: &str, format: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/lab").join(capture);
+    let output = Command::new(env!("CARGO_BIN_EXE_afterfin")).args(["report", "--format", format]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().replace('\\', "")
+}
+
+#[test]
+fn every_cost_is_in_every_format() {
+    let cases: [(&str, &[&str]); 3] = [
+        (
+            "timers-nginx-nginx-5s-proxy.pcap",
+            &["4 requests lost: 0 sent again, 4 surfaced to a caller", "sockets in TIME_WAIT at the client 10.9.1.2"],
+        ),
+        (
+            "http-apache-client.pcap",
+            &["2 requests lost: 1 sent again", "2 connections held for 7.012 s in all", "in TIME_WAIT at the server 10.9.0.2"],
+        ),
+        (
+            "churn-close-each-client.pcap",
+            &["handshakes that keep-alive would have saved", "in TIME_WAIT at the client 10.9.0.1 at one time, over the capture ["],
+        ),
+    ];
+    for (capture, parts) in cases {
+        for format in ["text", "markdown", "html"] {
+            let text = printed(capture, format).split_whitespace().collect::<Vec<_>>().join(" ");
+            for part in parts {
+                assert!(text.contains(part), "{capture}, {format}: {part} is missing");
+            }
+        }
+    }
+    let json: serde_json::Value = serde_json::from_str(&printed("churn-close-each-client.pcap", "json")).unwrap();
+    let cost = &json["cost"];
+    assert!(cost["handshakes_avoidable"].as_u64().unwrap() >= 20, "{cost}");
+    assert_eq!(cost["time_wait_hosts"][0]["peak"], cost["time_wait_peak"]);
+    assert!(cost["ports"][0]["peak"].as_u64().unwrap() > 0 && cost["ports"][0]["server"]["port"] == 80, "{cost}");
+}
+
+#[test]
+fn the_one_sentence_comes_first_with_both_timers_and_both_remedies() {
+    for (capture, beginning) in [
+        (
+            "http-apache-client.pcap",
+            "10.9.0.2:80 closes after 5 s (n = 4), the client 10.9.0.1 keeps connections for at least 10 s: raise the server's keep-alive above 11 s, or lower the client's below 4 s.",
+        ),
+        (
+            "timers-nginx-nginx-5s-proxy.pcap",
+            "10.9.2.2:80 closes after 5 s (n = 3), the proxy 10.9.2.1 keeps connections for 20 s (n = 4), measured on its connections to 10.9.2.3:80: raise the server's keep-alive above 21 s, or lower the proxy's below 4 s.",
+        ),
+        (
+            "t06-redis-client.pcap",
+            "10.9.0.2:6379 closes after 2.71 s (seen twice), the client 10.9.0.1 keeps connections for at least 5 s: raise",
+        ),
+        (
+            "keepalive-mixed-client.pcap",
+            "Something between 10.9.1.2 and 10.9.3.2:80 forgets silent connections after more than 2 s and at most 4.2 s; the client 10.9.1.2 keeps connections for at least 9 s: let it give them up",
+        ),
+        ("keepalive-too-slow-client.pcap", "The client probes after 6.03 s, the connection is forgotten after 4.2 s or less."),
+        (
+            "table-expired-drop-client.pcap",
+            "Unless the server was down at that time, something between 10.9.1.2 and 10.9.3.2:80 forgets silent connections after",
+        ),
+    ] {
+        let text = printed(capture, "text").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.starts_with(beginning), "{capture}: {}", text.get(..300).unwrap_or(&text));
+    }
+}
+
+#[test]
+fn keepalive_of_a_side_and_limits_have_their_rows() {
+    let rows = |capture: &str, lines: &[&str]| {
+        let text = printed(capture, "text").split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.iter().for_each(|line| assert!(text.contains(line), "{capture}: {line} is missing\n{text}"));
+    };
+    let keepalive =
+        ["client TCP keepalive time 6.026 s", "client TCP keepalive interval 1.02 s", "client TCP keepalive probes 3 measured 3"];
+    rows("keepalive-too-slow-client.pcap", &keepalive);
+    rows("limit-nginx-keepalive-requests-client.pcap", &["server request limit 3 measured 5"]);
+    rows("limit-age-idle-client.pcap", &["server age limit"]);
+    rows("mass-close-nginx-reload-client.pcap", &["mass-close"]);
+    let reload = printed("mass-close-nginx-reload-client.pcap", "json");
+    let reload: serde_json::Value = serde_json::from_str(&reload).unwrap();
+    assert!(reload["timeouts"].as_array().unwrap().iter().all(|row| row["what"] != "idle"), "a reload is no timer: {}", reload["timeouts"]);
 }
