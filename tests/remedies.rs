@@ -320,6 +320,7 @@ fn keepalive_of_a_side_and_limits_have_their_rows() {
         ["client TCP keepalive time 6.026 s", "client TCP keepalive interval 1.02 s", "client TCP keepalive probes 3 measured 3"];
     rows("keepalive-too-slow-client.pcap", &keepalive);
     rows("limit-nginx-keepalive-requests-client.pcap", &["server request limit 3 measured 5"]);
+    rows("http-node-client.pcap", &["server idle 6.005 s (spread 5.7 ms), announced 5 s measured 4", "announces 5 s, closes later"]);
     rows("limit-age-idle-client.pcap", &["server age limit"]);
     rows("mass-close-nginx-reload-client.pcap", &["mass-close"]);
     let reload = printed("mass-close-nginx-reload-client.pcap", "json");
