@@ -40,6 +40,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use crate::infer::known_timeouts::KnownTimeout;
+pub use crate::infer::products::Product;
 
 use crate::endpoint::Role;
 use crate::infer::ChainHop;
@@ -71,6 +72,11 @@ pub struct KindPage {
 /// Known default timeouts that contain every word, in any field; without words, all of them.
 pub fn known_timeouts(words: &[String]) -> Vec<&'static KnownTimeout> {
     crate::infer::known_timeouts::search(words)
+}
+
+/// Products with their directives that contain every word; without words, all of them.
+pub fn products(words: &[String]) -> Vec<&'static Product> {
+    crate::infer::products::search(words)
 }
 
 /// The registry: every kind of finding that is detected, in the order of severity.

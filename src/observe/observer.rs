@@ -441,7 +441,7 @@ impl Observer {
             let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
             self.legs.done(label, step.connection);
             watch.responses = watch.responses.saturating_add(1);
-            self.samples.announced(&mut watch.sampled.place, connection, payload.message.keep_alive_timeout, &payload.message.product);
+            self.samples.announced(&mut watch.sampled.place, connection, &payload.message);
             if let Some((idle, mark, wire_idle)) = idle {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
                 let gap = SeenGap { idle, stream: connection.stream, mark };

@@ -88,6 +88,9 @@ fn spoke(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: 
         return;
     }
     sampled.client_announced_close = message.announces_close;
+    if connection.requests <= 1 {
+        samples.introduced(&mut sampled.place, connection, message);
+    }
     if connection.requests > 1 && sampled.answered && !sampled.counted {
         sampled.counted = true;
         if let Some(pair) = samples.client(&mut sampled.place, connection) {

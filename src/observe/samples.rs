@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::closes::{CloseFacts, Closes};
 use super::distribution::Distribution;
-use crate::app::Protocol;
+use crate::app::{Hand, Message, Protocol};
 use crate::endpoint::{Endpoint, Side};
 use crate::tcp::Connection;
 use crate::tcp::half::Mark;
@@ -25,6 +25,8 @@ const KEPT_HOSTS: usize = 64;
 const KEPT_NAMES: usize = 16_384;
 /// So many different counts of requests before a close are told apart.
 const KEPT_COUNTS: usize = 32;
+/// So many names of one client are told apart.
+const KEPT_AGENTS: usize = 4;
 /// So many failed gaps are kept per endpoint.
 const KEPT_FAILED: usize = 64;
 /// A close so soon after a response was not caused by idleness (catalogue D6).
@@ -110,6 +112,10 @@ pub struct ClientSamples {
     pub rtt: Option<Span>,
     /// Keepalive probes of this client.
     pub probes: ProbeSamples,
+    /// How it writes.
+    pub hand: Hand,
+    /// What it says it is, each once.
+    pub agents: Vec<ArrayString<32>>,
 }
 
 /// What was seen of one server endpoint.
@@ -133,6 +139,8 @@ pub struct ServerSamples {
     pub announced: Option<u32>,
     /// What the server says it is.
     pub product: String,
+    /// How it writes.
+    pub hand: Hand,
     /// What it speaks.
     pub protocol: Protocol,
     /// The most requests that a connection carried.
@@ -298,15 +306,28 @@ impl Samples {
     }
 
     /// What the server says of itself.
-    pub fn announced(&mut self, place: &mut Place, connection: &Connection, timeout: Option<u32>, product: &str) {
-        if timeout.is_none() && product.is_empty() {
+    pub fn announced(&mut self, place: &mut Place, connection: &Connection, message: &Message) {
+        if message.keep_alive_timeout.is_none() && message.product.is_empty() && message.hand == Hand::Unknown {
             return;
         }
         if let Some(samples) = self.server(place, connection) {
-            samples.announced = timeout.or(samples.announced);
+            samples.announced = message.keep_alive_timeout.or(samples.announced);
+            samples.hand = samples.hand.and(message.hand);
             if samples.product.is_empty() {
-                samples.product.push_str(product);
+                samples.product.push_str(&message.product);
             }
+        }
+    }
+
+    /// What a client says of itself in the first request of a connection.
+    pub fn introduced(&mut self, place: &mut Place, connection: &Connection, message: &Message) {
+        if message.product.is_empty() && message.hand == Hand::Unknown {
+            return;
+        }
+        let Some(pair) = self.client(place, connection) else { return };
+        pair.hand = pair.hand.and(message.hand);
+        if !message.product.is_empty() && pair.agents.len() < KEPT_AGENTS && !pair.agents.contains(&message.product) {
+            pair.agents.push(message.product);
         }
     }
 

@@ -4,6 +4,8 @@
 //! octets cuts most blocks; and it refuses messages that servers out there accept, while a request that a server answered is a
 //! request. Source: RFC 9112 sections 2 to 6, RFC 9110 sections 7.2, 9 and 10.2.4, RFC 2068 section 19.7.1.1 (Keep-Alive).
 
+use crate::app::hand::FieldNames;
+
 /// The longest method name that is taken for one; the longest registered ones have 18 octets (`UPDATEREDIRECTREF` 17).
 const LONGEST_METHOD: usize = 20;
 
@@ -126,6 +128,10 @@ pub(super) struct Fields<'a> {
     pub server: &'a [u8],
     /// `Host`.
     pub host: &'a [u8],
+    /// `User-Agent`.
+    pub agent: &'a [u8],
+    /// What the names themselves show.
+    pub names: FieldNames,
     /// `Upgrade: websocket`.
     pub upgrade_websocket: bool,
     /// `Upgrade: h2c`.
@@ -158,6 +164,7 @@ pub(super) fn fields(octets: &[u8], from: usize) -> Fields<'_> {
 impl<'a> Fields<'a> {
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+        self.names.add(name);
         match name.len() {
             4 if is(b"host") => self.host = value,
             6 if is(b"server") => self.server = value,
@@ -169,6 +176,7 @@ impl<'a> Fields<'a> {
                 self.close |= has_token(value, b"close");
                 self.keep_alive |= has_token(value, b"keep-alive");
             }
+            10 if is(b"user-agent") => self.agent = value,
             10 if is(b"keep-alive") => {
                 self.timeout = parameter(value, b"timeout").or(self.timeout);
                 self.max = parameter(value, b"max").or(self.max);
