@@ -156,8 +156,9 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
         findings.extend(keepalive_too_slow::judge(*server, Role::Server, known, &known.probes, &seen.probes, context));
         for (client, pair) in &seen.clients {
             findings.extend(connection_churn::judge(*client, *server, pair));
-            if let Some(timers) = known.clients.get(client) {
-                findings.extend(keepalive_too_slow::judge(*server, Role::Client, known, &timers.probes, &pair.probes, context));
+            let timers = known.clients.get(client).and_then(|timers| timers.probes.as_deref());
+            if let (Some(timers), Some(probes)) = (timers, pair.probes.as_deref()) {
+                findings.extend(keepalive_too_slow::judge(*server, Role::Client, known, timers, probes, context));
             }
         }
     }

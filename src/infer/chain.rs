@@ -211,11 +211,11 @@ fn hop(
         client,
         server,
         host,
-        client_timer: known_or_assumed(measured_client, assumptions, "client", &[client.to_string()]),
+        client_timer: known_or_assumed(measured_client, assumptions, "client", || vec![client.to_string()]),
         elsewhere: None,
         held: pair.held,
         reused: pair.reused,
-        server_timer: known_or_assumed(measured_server, assumptions, "server", &[server.to_string(), server.ip().to_string()]),
+        server_timer: known_or_assumed(measured_server, assumptions, "server", || vec![server.to_string(), server.ip().to_string()]),
         survived: pair.survived.map(|gap| gap.idle),
         path: (known.survived_wire, known.shortest_failed),
         closed_by_server: pair.closed_by_server,
@@ -232,10 +232,16 @@ fn hop(
 }
 
 /// A measured timer stays; what the user knows stands where the capture shows less.
-fn known_or_assumed(seen: Option<SideTimer>, assumptions: &[Assumption], role: &str, names: &[String]) -> Option<SideTimer> {
-    if seen.is_some_and(|timer| timer.state == TimerState::Measured) {
+fn known_or_assumed(
+    seen: Option<SideTimer>,
+    assumptions: &[Assumption],
+    role: &str,
+    names: impl FnOnce() -> Vec<String>,
+) -> Option<SideTimer> {
+    if assumptions.is_empty() || seen.is_some_and(|timer| timer.state == TimerState::Measured) {
         return seen;
     }
+    let names = names();
     let by_name = assumptions.iter().find(|assumption| names.contains(&assumption.who));
     let assumed = by_name.or_else(|| assumptions.iter().find(|assumption| assumption.who == role));
     assumed.map(|assumption| SideTimer { value: assumption.timeout, spread: Span::ZERO, samples: 0, state: TimerState::Suggested }).or(seen)
@@ -373,7 +379,7 @@ mod tests {
             Assumption { who: "client".into(), timeout: Span::from_secs(300) },
             Assumption { who: "10.0.0.5".into(), timeout: Span::from_secs(60) },
         ];
-        let of = |seen, name: &str| known_or_assumed(seen, &assume, "client", &[name.to_string()]).map(|timer| timer.value);
+        let of = |seen, name: &str| known_or_assumed(seen, &assume, "client", || vec![name.to_string()]).map(|timer| timer.value);
         assert_eq!(of(None, "10.0.0.9"), Some(Span::from_secs(300)));
         assert_eq!(of(None, "10.0.0.5"), Some(Span::from_secs(60)));
         assert_eq!(of(timer(7.0, 4), "10.0.0.5"), Some(Span::from_secs(7)));

@@ -17,7 +17,7 @@ const PRECISION_BITS: u32 = 7;
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
     exact: Vec<(u64, Span)>,
-    bins: Option<Bins>,
+    bins: Option<Box<Bins>>,
     count: u64,
     longest: Option<Span>,
 }
@@ -45,7 +45,7 @@ impl Distribution {
         } else if self.exact.len() < EXACT_VALUES {
             self.exact.push((stream, value));
         } else {
-            let mut bins = Bins::default();
+            let mut bins = Box::<Bins>::default();
             for (_, known) in self.exact.drain(..) {
                 enter(&mut bins, known);
             }

@@ -146,7 +146,7 @@ fn closed(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection:
 
 fn of_side<'s>(samples: &'s mut Samples, sampled: &mut Sampled, side: Side, connection: &Connection) -> Option<&'s mut ProbeSamples> {
     if side == connection.client {
-        samples.client(&mut sampled.place, connection).map(|pair| &mut pair.probes)
+        samples.client(&mut sampled.place, connection).map(|pair| &mut **pair.probes.get_or_insert_with(Box::default))
     } else {
         samples.server(&mut sampled.place, connection).map(|known| &mut known.probes)
     }

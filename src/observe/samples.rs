@@ -80,8 +80,8 @@ pub struct HostSamples {
 /// What was seen of one client host at one server endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct ClientSamples {
-    /// Closes by the client while nothing was outstanding.
-    pub closes: Closes,
+    /// Closes by the client while nothing was outstanding, once there is one.
+    pub closes: Option<Box<Closes>>,
     /// The longest gap after which a request was answered.
     pub survived: Option<SeenGap>,
     /// The longest gap after which a request was sent at all.
@@ -110,8 +110,8 @@ pub struct ClientSamples {
     pub last_opened: Option<Timestamp>,
     /// Largest round trip at the vantage.
     pub rtt: Option<Span>,
-    /// Keepalive probes of this client.
-    pub probes: ProbeSamples,
+    /// Keepalive probes of this client, once there is one.
+    pub probes: Option<Box<ProbeSamples>>,
     /// How it writes.
     pub hand: Hand,
     /// What it says it is, each once.
@@ -271,7 +271,7 @@ impl Samples {
         if let Some(pair) = self.client(place, connection)
             && close.idle > IMMEDIATE
         {
-            pair.closes.add(close);
+            pair.closes.get_or_insert_with(Box::default).add(close);
         }
     }
 
@@ -334,7 +334,9 @@ impl Samples {
     /// The capture ends: judges the closes of the last moments and puts everything in order.
     pub fn finish(&mut self) {
         for (server, client, mut pair) in std::mem::take(&mut self.seen_clients) {
-            pair.closes.flush();
+            if let Some(closes) = pair.closes.as_deref_mut() {
+                closes.flush();
+            }
             if let Some((_, samples)) = self.seen_servers.get_mut(server as usize) {
                 samples.clients.insert(client, pair);
             }
