@@ -164,7 +164,7 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
             fronts.entry(sender).or_default().insert(front);
         }
     }
-    let mut hops: Vec<ChainHop> = Vec::new();
+    let mut hops: Vec<ChainHop> = Vec::with_capacity(samples.servers.values().map(|seen| seen.clients.len()).sum());
     for (server, seen) in &samples.servers {
         let Some(known) = timers.of(*server) else { continue };
         for (client, pair) in &seen.clients {

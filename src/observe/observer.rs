@@ -18,7 +18,7 @@ use crate::report::How;
 use crate::segment::IcmpQuote;
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
-use crate::tcp::{Connection, Connections, Step};
+use crate::tcp::{Chunks, Connection, Connections, Step};
 use crate::time::{Span, Timestamp};
 
 /// So many cases of one connection are kept.
@@ -66,7 +66,7 @@ pub struct Observer {
     idle_gap: Span,
     retry_window: Span,
     pub(super) options: AnalysisOptions,
-    pub(super) watches: Vec<Watch>,
+    pub(super) watches: Chunks<Watch>,
     /// Allocations of requests and logs that are over, to be used again: no allocation per request.
     #[allow(clippy::vec_box)] // the boxes themselves go to the connections and come back
     spare_requests: Vec<Box<Request>>,
@@ -91,7 +91,7 @@ impl Observer {
             idle_gap: options.thresholds.idle_gap,
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
-            watches: Vec::new(),
+            watches: Chunks::default(),
             spare_requests: Vec::new(),
             spare_logs: Vec::new(),
             hops: Hops::default(),

@@ -327,6 +327,7 @@ impl Samples {
         let Some(pair) = self.client(place, connection) else { return };
         pair.hand = pair.hand.and(message.hand);
         if !message.product.is_empty() && pair.agents.len() < KEPT_AGENTS && !pair.agents.contains(&message.product) {
+            pair.agents.reserve_exact(1); // most have one
             pair.agents.push(message.product);
         }
     }
