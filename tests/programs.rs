@@ -58,13 +58,11 @@ fn directive(product: &str, setting: Setting, seconds: i64) -> String {
 fn check(program: &str, arguments: &[&str], file: &str, content: &str) -> Option<Output> {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(file), content).unwrap();
-    match Command::new(program).args(arguments).current_dir(directory.path()).env("PATH", path()).output() {
-        Ok(output) => Some(output),
-        Err(_) => {
-            eprintln!("{program} is not installed: its directives are not checked");
-            None
-        }
+    let output = Command::new(program).args(arguments).current_dir(directory.path()).env("PATH", path()).output().ok();
+    if output.is_none() {
+        eprintln!("{program} is not installed: its directives are not checked");
     }
+    output
 }
 
 /// Daemons stand outside a user's path.

@@ -221,7 +221,9 @@ fn one_close_by_the_server_is_a_warning_only_where_the_client_keeps_connections_
         play.client = "10.0.0.5";
         play.connection(HERE, "", &[(3, "C", again), (4, "S", answer), (14, "S", "FIN,ACK"), (14, "C", "FIN,ACK")]);
         for _ in 0..3 {
-            idle_there.into_iter().for_each(|idle| play.client_closes(THERE, "", idle));
+            if let Some(idle) = idle_there {
+                play.client_closes(THERE, "", idle);
+            }
         }
         play.report(&[])
     };
@@ -314,7 +316,9 @@ fn the_one_sentence_comes_first_with_both_timers_and_both_remedies() {
 fn keepalive_of_a_side_and_limits_have_their_rows() {
     let rows = |capture: &str, lines: &[&str]| {
         let text = printed(capture, "text").split_whitespace().collect::<Vec<_>>().join(" ");
-        lines.iter().for_each(|line| assert!(text.contains(line), "{capture}: {line} is missing\n{text}"));
+        for line in lines {
+            assert!(text.contains(line), "{capture}: {line} is missing\n{text}");
+        }
     };
     let keepalive =
         ["client TCP keepalive time 6.026 s", "client TCP keepalive interval 1.02 s", "client TCP keepalive probes 3 measured 3"];

@@ -207,7 +207,9 @@ mod tests {
     fn field_names_tell_the_hand() {
         let hand = |names: &[&[u8]]| {
             let mut seen = FieldNames::default();
-            names.iter().for_each(|name| seen.add(name));
+            for name in names {
+                seen.add(name);
+            }
             seen.hand()
         };
         assert_eq!(hand(&[b"host", b"content-length"]), Hand::LowerCase);

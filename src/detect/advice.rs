@@ -117,7 +117,7 @@ fn reusing(lines: &mut Vec<String>, hop: &ChainHop, lower: Span) {
     let maker = hop.client_maker.as_ref().filter(|maker| maker.product.has(Setting::Reusing));
     match maker.map(|maker| (maker, maker.product.directive(Setting::Reusing, lower))) {
         Some((maker, Some(directive))) => {
-            lines.push(format!("{line}. {} ({}): {directive}. It costs a handshake more often.", maker.product.name, maker.basis))
+            lines.push(format!("{line}. {} ({}): {directive}. It costs a handshake more often.", maker.product.name, maker.basis));
         }
         Some((maker, None)) => lines.push(format!(
             "{line} ({}, {}: its setting takes no value that small, so do not keep any). It costs a handshake more often.",

@@ -80,11 +80,10 @@ mod tests {
     fn found(list: Vec<Elsewhere>, here: u8, held: Option<i64>) -> Option<i64> {
         let timers = ClientTimers([((CLIENT, Pool::Web), list)].into());
         let found = timers.of(CLIENT, Endpoint::v4([10, 0, 1, here], 80), Protocol::Http1, held.map(Span::from_secs));
-        found.map(|seen| seen.timer.value.seconds().round() as i64)
+        found.map(|seen| seen.timer.value.nanos() / crate::time::NANOS_PER_SECOND)
     }
 
     #[test]
-    #[allow(clippy::cast_possible_truncation)] // whole seconds of a test
     fn timer_of_another_server_stands_until_a_longer_idle_time_contradicts_it() {
         let list = || vec![seen(3, 20, TimerState::Measured)];
         assert_eq!(found(list(), 2, Some(5)), Some(20));

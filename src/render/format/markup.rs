@@ -83,8 +83,8 @@ pub fn markdown_prose(text: &str) -> String {
 /// An advice for HTML: a list of what the product can be is folded.
 pub fn html_advice(line: &str) -> String {
     let Some((lead, items)) = alternatives(line) else { return html_prose(line) };
-    let items: String = items.iter().map(|item| format!("<li>{}</li>", html_prose(item))).collect();
-    format!("<details><summary>{}</summary><ul>{items}</ul></details>", html_prose(lead))
+    let items: Vec<String> = items.iter().map(|item| html_prose(item)).collect();
+    format!("<details><summary>{}</summary><ul><li>{}</li></ul></details>", html_prose(lead), items.join("</li><li>"))
 }
 
 /// The same for Markdown, within one line.
