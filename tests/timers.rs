@@ -34,7 +34,8 @@ fn near(outcome: &Outcome, server: Endpoint, expected: f64) {
 fn kept(samples: &Samples) -> usize {
     let of_server = |seen: &afterfin::observe::samples::ServerSamples| {
         let hosts = seen.hosts.values().map(|host| host.idle.points(None).len().max(host.survived.points(None).len()));
-        let clients = seen.clients.values().map(|pair| pair.closes.facts.len().max(pair.closes.idle.points(None).len()));
+        let clients = seen.clients.values().filter_map(|pair| pair.closes.as_deref());
+        let clients = clients.map(|closes| closes.facts.len().max(closes.idle.points(None).len()));
         let own = [seen.by_server.facts.len(), seen.by_server.idle.points(None).len(), seen.survived.points(None).len(), seen.failed.len()];
         own.into_iter().chain(hosts).chain(clients).max().unwrap_or_default()
     };

@@ -249,17 +249,10 @@ impl Samples {
     /// The server closed a connection while nothing was outstanding.
     pub fn server_close(&mut self, place: &mut Place, connection: &Connection, host: HostId, close: CloseFacts, asked_for: bool) {
         let Some(samples) = self.server(place, connection) else { return };
-        if close.idle <= IMMEDIATE {
-            if !asked_for {
-                samples.immediate.add(close);
-            }
-            return;
-        }
-        samples.by_server.add(close);
-        if let Some(of_host) = samples.host(host) {
-            of_host.idle.add(close.stream, close.idle);
-        }
-        if let Some(pair) = self.client(place, connection) {
+        samples.close(host, close, asked_for);
+        if close.idle > IMMEDIATE
+            && let Some(pair) = self.client(place, connection)
+        {
             pair.closed_by_server += 1;
             pair.first_closed_by_server.get_or_insert((close.stream, close.mark));
             longest(&mut pair.held, SeenGap { idle: close.idle, stream: close.stream, mark: close.mark });
@@ -352,6 +345,18 @@ impl Samples {
 }
 
 impl ServerSamples {
+    /// The server closed a connection while nothing was outstanding.
+    pub fn close(&mut self, host: HostId, close: CloseFacts, asked_for: bool) {
+        if close.idle > IMMEDIATE {
+            self.by_server.add(close);
+            if let Some(of_host) = self.host(host) {
+                of_host.idle.add(close.stream, close.idle);
+            }
+        } else if !asked_for {
+            self.immediate.add(close);
+        }
+    }
+
     fn host(&mut self, host: HostId) -> Option<&mut HostSamples> {
         if host == 0 || (self.hosts.len() >= KEPT_HOSTS && !self.hosts.contains_key(&host)) {
             return None;
