@@ -6,6 +6,7 @@ use super::half_closed::{self, HalfClosedSpan};
 use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
+use super::points::Points;
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
@@ -15,7 +16,7 @@ use crate::app::{Label, What};
 use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
 use crate::report::How;
-use crate::segment::IcmpQuote;
+use crate::segment::{IcmpQuote, IncompleteDatagram};
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
 use crate::tcp::{Connection, Connections, Step};
@@ -75,6 +76,8 @@ pub struct Observer {
     pub retries: RetryWatch,
     /// Connections that belong together.
     pub legs: Legs,
+    /// Places that saw the same segments.
+    pub points: Points,
     /// A sample of the requests that were answered.
     pub answered: AnsweredRequests,
 }
@@ -91,6 +94,7 @@ impl Observer {
             samples: Samples::default(),
             retries: RetryWatch::default(),
             legs: Legs::default(),
+            points: Points::default(),
             answered: AnsweredRequests::default(),
         }
     }
@@ -105,6 +109,15 @@ impl Observer {
         let side = if connection.key.endpoint(Side::Low) == quote.src { Side::Low } else { Side::High };
         let mark = Mark { frame: quote.frame, time: quote.time };
         self.note(at, connection, Event { mark, side, last: mark.time, what: Logged::Icmp(quote.error), label: Label::new_const() });
+    }
+
+    /// A datagram of a connection never became whole. Told late: its place in the log is where its first fragment was.
+    pub fn incomplete(&mut self, at: usize, side: Side, datagram: &IncompleteDatagram) {
+        let mark = Mark { frame: datagram.frame, time: datagram.time };
+        let event = Event { mark, side, last: mark.time, what: Logged::Incomplete(datagram.octets), label: Label::new_const() };
+        if let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut()) {
+            log.insert(event);
+        }
     }
 
     /// Takes in one step. `connection` is the step's; `replaced` the one that held the 4-tuple before.
@@ -132,6 +145,9 @@ impl Observer {
             {
                 watch.challenged.get_or_insert(step.mark);
             }
+        }
+        if let Some(seen) = &step.seen_before {
+            self.points.seen(seen, step.side == connection.client);
         }
         if step.duplicate || step.of_older_incarnation {
             return;

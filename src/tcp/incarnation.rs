@@ -44,6 +44,10 @@ pub(super) fn is_of_older(connection: &Connection, side: Side, segment: &Segment
     if seen.syn_ack.is_some() || segment.flags.syn() || seen.completed.is_some() {
         return false;
     }
+    // The other side has acknowledged the SYN: the opening is over, though its SYN-ACK was not captured.
+    if connection.half(syn_side.other()).acked.is_some() {
+        return false;
+    }
     if side == syn_side {
         let next = connection.half(syn_side).snd_nxt;
         let position = connection.position_of(syn_side, segment.seq);

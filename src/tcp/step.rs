@@ -50,6 +50,37 @@ pub struct IdleGap {
     pub ended_by: GapEnd,
 }
 
+/// Where a segment was captured: a place, and the file of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Interface and encapsulation.
+    pub place: Place,
+    /// Index of the file.
+    pub file: u32,
+}
+
+/// The place where a vantage stands: the same for both directions, whatever the link addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// As in [`Vantage::interface`].
+    pub interface: u32,
+    /// As in [`Vantage::stack`].
+    pub stack: u16,
+}
+
+/// The same segment at two places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenBefore {
+    /// Where it was seen first, in file order.
+    pub first: Sight,
+    /// Where it was seen now.
+    pub second: Sight,
+    /// The time now less the time then.
+    pub delay: Span,
+    /// The hop count now less the hop count then.
+    pub hop_change: i16,
+}
+
 /// What one segment did.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -69,6 +100,8 @@ pub struct Step {
     pub replaced: Option<usize>,
     /// Another sight of a segment already seen: nothing else is set.
     pub duplicate: bool,
+    /// The first sight, if it was at another place.
+    pub seen_before: Option<SeenBefore>,
     /// It belongs to an older incarnation of the 4-tuple and changes nothing.
     pub of_older_incarnation: bool,
     /// A new incarnation whose SYN was not captured began here.
@@ -121,6 +154,7 @@ impl Step {
             opened: false,
             replaced: None,
             duplicate: false,
+            seen_before: None,
             of_older_incarnation: false,
             restarted: false,
             payload_length: 0,

@@ -47,9 +47,10 @@ impl Transition<'_, '_> {
         if segment.discarded {
             return;
         }
-        if self.connection.recent.is_duplicate(segment, side) {
+        if let Some(duplicate) = self.connection.recent.duplicate(segment, side) {
             self.connection.half_mut(side).counts.duplicates += 1;
             step.duplicate = true;
+            step.seen_before = duplicate.elsewhere;
             return;
         }
         self.learn_roles();
