@@ -3,7 +3,8 @@
 //!
 //! Same direction, sequence, acknowledgement, flags, length, window, timestamp value and IP-ID: within [`SAME_VANTAGE`] at the same
 //! vantage; at another vantage at any distance if an IP-ID or a timestamp value tells the copies of a retransmission apart, else
-//! within the same bound. The history is bounded: the last few segments, more of them once a second vantage was seen.
+//! within the same bound. The history is bounded: the last few segments, more of them once a second vantage was seen, or from the start where
+//! several files overlap in time: their clocks may differ by more than a handshake takes.
 
 use std::hash::{Hash, Hasher};
 
@@ -72,11 +73,11 @@ struct LongHistory {
 }
 
 impl RecentSights {
-    /// Whether `segment` was seen before; remembers it if not.
-    pub fn duplicate(&mut self, segment: &Segment<'_>, side: Side) -> Option<Duplicate> {
+    /// Whether `segment` was seen before; remembers it if not. `overlapping` says that several files show the same time.
+    pub fn duplicate(&mut self, segment: &Segment<'_>, side: Side, overlapping: bool) -> Option<Duplicate> {
         let sight = Sight::of(segment, side);
         let Some(old) = self.known(&sight) else {
-            self.remember(sight, side);
+            self.remember(sight, side, overlapping);
             return None;
         };
         let (first, second) = (old.place(), sight.place());
@@ -90,10 +91,10 @@ impl RecentSights {
         short.or_else(|| self.long.as_deref()?.sights.iter().find(|old| is_same(old, sight))).copied()
     }
 
-    fn remember(&mut self, sight: Sight, side: Side) {
+    fn remember(&mut self, sight: Sight, side: Side, overlapping: bool) {
         if let Some(slot) = self.first_vantages.get_mut(side.index()) {
             let first = *slot.get_or_insert(sight.vantage);
-            if first != sight.vantage && self.long.is_none() {
+            if (overlapping || first != sight.vantage) && self.long.is_none() {
                 let mut long = Box::new(LongHistory { sights: [Sight::default(); LONG_HISTORY], next: 0 });
                 for (to, from) in long.sights.iter_mut().zip(self.short.iter().take(usize::from(self.used))) {
                     *to = *from;

@@ -29,6 +29,10 @@ pub struct Tracker {
     servers: KnownServers,
     thresholds: Thresholds,
     next_stream: u64,
+    /// File of the last segment.
+    file: u32,
+    /// Several files show the same time.
+    overlapping: bool,
     /// Numbers of 4-tuples that only ICMP errors and headers that are none have shown so far: Wireshark numbers them too.
     reserved: HashMap<FlowKey, u64, ahash::RandomState>,
     /// Further sights of segments already seen.
@@ -43,6 +47,8 @@ impl Tracker {
             servers: KnownServers::default(),
             thresholds,
             next_stream: 0,
+            file: 0,
+            overlapping: false,
             reserved: HashMap::default(),
             duplicates: 0,
         }
@@ -101,6 +107,9 @@ impl Tracker {
     pub fn push(&mut self, segment: &Segment<'_>) -> Step {
         let (key, side) = FlowKey::of(segment.src, segment.dst, segment.tenant);
         let mark = Mark::of(segment);
+        let file = segment.frame.file();
+        self.overlapping |= file < self.file; // the files of a rotation come one after the other
+        self.file = file;
         let (at, opened, replaced) = match self.table.find(&key) {
             None => (self.open(key, side, segment), true, None),
             Some(current) => match self.incarnation(current, side, segment) {
@@ -140,7 +149,8 @@ impl Tracker {
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {
-            Transition { connection, segment, side, mark, thresholds: &self.thresholds }.run(&mut step);
+            let overlapping = self.overlapping;
+            Transition { connection, segment, side, mark, thresholds: &self.thresholds, overlapping }.run(&mut step);
             self.duplicates += u64::from(step.duplicate);
             if segment.flags.syn() && !step.duplicate && !segment.discarded {
                 self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
