@@ -275,3 +275,36 @@ fn tenants_with_the_same_addresses_are_one_connection_unless_separated() {
         assert_eq!((count(name, Separate::default()), count(name, separate)), (1, separated), "{name} {separate:?}");
     }
 }
+
+/// A classic pcap of a link type.
+fn pcap(link_type: u32, frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, link_type] {
+        file.extend(word.to_le_bytes());
+    }
+    for frame in frames {
+        let length = u32::try_from(frame.len()).unwrap();
+        for word in [1_700_000_000, 0, length, length] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend_from_slice(frame);
+    }
+    file
+}
+
+#[test]
+fn what_is_not_put_together_or_decompressed_is_told() {
+    let said = |bytes: Vec<u8>, what: &str| {
+        let report = script::report_of(bytes, &AnalysisOptions::default());
+        report.capture.trust.iter().find(|trust| trust.what == what).map(|trust| trust.detail.clone())
+    };
+    let mut fragment = vec![0x08, 0, 0, 0];
+    fragment.extend([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0x11, 0]);
+    fragment.extend([7; 40]);
+    let detail = said(pcap(105, &[fragment]), "802.11-fragments").expect("the fragment is told");
+    assert!(detail.starts_with("1 frame beyond the first fragment"), "{detail}");
+    let compressed = vec![0xff, 3, 0, 0x2d, 1, 2, 3];
+    let detail = said(pcap(9, &[compressed.clone(), compressed]), "compressed-headers").expect("the compression is told");
+    assert!(detail.starts_with("2 frames with a TCP header compressed"), "{detail}");
+    assert_eq!(said(Script::crafted("stale-reuse").bytes(), "compressed-headers"), None);
+}

@@ -432,7 +432,7 @@ impl Observer {
         let server = connection.server_endpoint();
         if let Some((payload, idle, retry_of)) = answered {
             let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
-            self.legs.done(label, step.connection);
+            self.legs.answered(label, step.connection, step.mark.time);
             watch.responses = watch.responses.saturating_add(1);
             self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
             if let Some((idle, mark, wire_idle)) = idle {
@@ -474,7 +474,7 @@ impl Observer {
     fn conclude(&mut self, at: usize, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(at) else { return };
         let Some(request) = watch.pending.as_deref() else { return };
-        self.legs.done(label_hash(&request.message.label), at);
+        self.legs.given_up(label_hash(&request.message.label), at);
         if request.response.is_none() {
             let server = connection.server_half();
             let interesting = server.effective_fin().is_some()
