@@ -76,7 +76,7 @@ def streams(path, split):
     by_number = {}
     for frame in frames(path):
         by_number.setdefault(frame.stream, []).append(frame)
-    parts = [part for stream in by_number.values() for part in resplit(stream)] if split else joined(by_number.values())
+    parts = joined([part for stream in by_number.values() for part in (resplit(stream) if split else [stream])])
     return sorted(parts, key=lambda part: part[0].number)
 
 
@@ -97,13 +97,13 @@ def resplit(stream):
 
 
 def joined(streams):
-    """A SYN with the number known goes on with the connection; Wireshark 4.4 begins another one there after a FIN or RST."""
+    """A SYN with the number known goes on with the connection; Wireshark 4.4 begins another one there after a FIN or RST, 4.0 where it missed the split before."""
     parts, current = [], {}
     for stream in sorted(streams, key=lambda stream: stream[0].number):
         first, pair = stream[0], frozenset((stream[0].source, stream[0].destination))
         before = current.get(pair)
         begins = [f for f in before or [] if f.source == first.source and not f.has(RST)][:1]
-        if first.flags & (SYN | ACK | RST) == SYN and any(f.has(SYN) and f.seq == first.seq for f in begins):
+        if first.flags & (SYN | ACK | RST) == SYN and any((f.seq if f.has(SYN) else (f.seq - 1) % WRAP) == first.seq for f in begins):
             before.extend(stream)
             continue
         parts.append(list(stream))
