@@ -271,9 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn request_of_the_proxy_itself_long_before_is_no_back_leg() {
+    fn request_of_the_proxy_itself_before_is_no_back_leg() {
         let mut legs = Legs::default();
         legs.request(9, 0, mark(1), end(2, 5000), end(3, 80));
+        legs.answered(9, 0, mark(2).time);
         legs.request(9, 1, mark(3), end(1, 4000), end(2, 80));
         assert_eq!(legs.links, []);
     }
