@@ -414,11 +414,10 @@ fn pair_line(pair: &PointPair, report: &Report) -> String {
         && clocks.abs() >= CLOCK_DIFFERENCE_FROM
     {
         let ahead = if clocks > Span::ZERO { "second" } else { "first" };
-        line.push_str(&format!(
-            "; so the way takes about {} and the clock of the {ahead} is about {} ahead",
-            duration(path.abs()),
-            duration(clocks.abs())
-        ));
+        let (path, clocks) = (duration(path.abs()), duration(clocks.abs()));
+        for part in ["; so the way takes about ", &path, " and the clock of the ", ahead, " is about ", &clocks, " ahead"] {
+            line.push_str(part);
+        }
     }
     line
 }
@@ -442,7 +441,8 @@ fn point_name(number: usize, report: &Report) -> String {
     let Some(first) = first.filter(|_| report.inputs.len() > 1) else { return vantage.into_owned() };
     let mut name = escape(base_name(&first.name)).into_owned();
     if let Some(more) = point.files.len().checked_sub(1).filter(|more| *more > 0) {
-        name.push_str(&format!(" and {}", counted(more as u64, "more file", "more files")));
+        name.push_str(" and ");
+        name.push_str(&counted(more as u64, "more file", "more files"));
     }
     let is_shared = |other: &crate::report::CapturePoint| other != point && other.files.iter().any(|file| point.files.contains(file));
     if report.capture.points.iter().any(is_shared) { format!("{name} ({vantage})") } else { name }
