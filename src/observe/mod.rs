@@ -8,6 +8,7 @@ pub mod answered;
 pub mod case;
 pub mod closes;
 pub mod distribution;
+mod evidence;
 pub mod half_closed;
 pub mod legs;
 pub mod log;

@@ -13,10 +13,8 @@ use super::sampler::{self, Sampled};
 use super::samples::{Samples, SeenGap};
 use super::waiting::{self, WaitingClose};
 use crate::app::{Label, What};
-use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
 use crate::report::How;
-use crate::segment::{IcmpQuote, IncompleteDatagram};
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
 use crate::tcp::{Connection, Connections, Step};
@@ -67,7 +65,7 @@ pub struct Observer {
     idle_gap: Span,
     retry_window: Span,
     options: AnalysisOptions,
-    watches: Vec<Watch>,
+    pub(super) watches: Vec<Watch>,
     /// The hops of the capture.
     pub hops: Hops,
     /// Idle times.
@@ -102,22 +100,6 @@ impl Observer {
     /// What is kept of the connection with this index.
     pub fn watch(&self, at: usize) -> Option<&Watch> {
         self.watches.get(at)
-    }
-
-    /// An ICMP error about a connection.
-    pub fn icmp(&mut self, at: usize, quote: &IcmpQuote, connection: &Connection) {
-        let side = if connection.key.endpoint(Side::Low) == quote.src { Side::Low } else { Side::High };
-        let mark = Mark { frame: quote.frame, time: quote.time };
-        self.note(at, connection, Event { mark, side, last: mark.time, what: Logged::Icmp(quote.error), label: Label::new_const() });
-    }
-
-    /// A datagram of a connection never became whole. Told late: its place in the log is where its first fragment was.
-    pub fn incomplete(&mut self, at: usize, side: Side, datagram: &IncompleteDatagram) {
-        let mark = Mark { frame: datagram.frame, time: datagram.time };
-        let event = Event { mark, side, last: mark.time, what: Logged::Incomplete(datagram.octets), label: Label::new_const() };
-        if let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut()) {
-            log.insert(event);
-        }
     }
 
     /// Takes in one step. `connection` is the step's; `replaced` the one that held the 4-tuple before.
@@ -505,7 +487,7 @@ impl Observer {
 
     // ---- the event log -----------------------------------------------------------------------------------------------
 
-    fn note(&mut self, at: usize, connection: &Connection, event: Event) {
+    pub(super) fn note(&mut self, at: usize, connection: &Connection, event: Event) {
         let full = self.options.timelines.contains(&connection.stream);
         let Some(watch) = self.watches.get_mut(at) else { return };
         watch.log.get_or_insert_with(|| Box::new(if full { Log::full() } else { Log::default() })).push(event);
