@@ -209,6 +209,25 @@ pub struct IcmpQuote {
     pub seq: SeqNumber,
 }
 
+/// A TCP datagram in fragments that never became whole: what its first fragment says. Evidence, not traffic: the receiver got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IncompleteDatagram {
+    /// The frame of the first fragment.
+    pub frame: FrameId,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// The sender.
+    pub src: Endpoint,
+    /// The receiver.
+    pub dst: Endpoint,
+    /// Tenant, as in [`Segment::tenant`].
+    pub tenant: u32,
+    /// Sequence number of the segment.
+    pub seq: SeqNumber,
+    /// Payload octets that were captured without a hole from the segment's beginning on; how many there were nobody knows.
+    pub octets: u32,
+}
+
 /// The kinds of ICMP errors that matter to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IcmpError {

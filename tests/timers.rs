@@ -202,7 +202,7 @@ fn forgetful_path(idle: f64) -> Outcome {
 #[test]
 fn keepalive_of_a_side_is_measured_as_idle_interval_and_count() {
     let outcome = forgetful_path(60.0);
-    let probes = &outcome.timers.of(SERVER).unwrap().clients[&client(0).ip()].probes;
+    let probes = outcome.timers.of(SERVER).unwrap().clients[&client(0).ip()].probes.as_deref().unwrap();
     let value = |timer: &Option<afterfin::infer::timers::Timer>| timer.as_ref().unwrap().value.seconds();
     assert!((value(&probes.idle) - 60.0).abs() < 0.1 && (value(&probes.interval) - 5.0).abs() < 0.1, "{probes:?}");
     assert_eq!(probes.count, Some((3, 3)));

@@ -6,16 +6,15 @@ use super::half_closed::{self, HalfClosedSpan};
 use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
+use super::points::Points;
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
 use super::samples::{Samples, SeenGap};
 use super::waiting::{self, WaitingClose};
 use crate::app::{Label, What};
-use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
 use crate::report::How;
-use crate::segment::IcmpQuote;
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
 use crate::tcp::{Chunks, Connection, Connections, Step};
@@ -80,6 +79,8 @@ pub struct Observer {
     pub retries: RetryWatch,
     /// Connections that belong together.
     pub legs: Legs,
+    /// Places that saw the same segments.
+    pub points: Points,
     /// A sample of the requests that were answered.
     pub answered: AnsweredRequests,
 }
@@ -98,6 +99,7 @@ impl Observer {
             samples: Samples::default(),
             retries: RetryWatch::default(),
             legs: Legs::default(),
+            points: Points::default(),
             answered: AnsweredRequests::default(),
         }
     }
@@ -105,13 +107,6 @@ impl Observer {
     /// What is kept of the connection with this index.
     pub fn watch(&self, at: usize) -> Option<&Watch> {
         self.watches.get(at)
-    }
-
-    /// An ICMP error about a connection.
-    pub fn icmp(&mut self, at: usize, quote: &IcmpQuote, connection: &Connection) {
-        let side = if connection.key.endpoint(Side::Low) == quote.src { Side::Low } else { Side::High };
-        let mark = Mark { frame: quote.frame, time: quote.time };
-        self.note(at, connection, Event { mark, side, last: mark.time, what: Logged::Icmp(quote.error), label: Label::new_const() });
     }
 
     /// Takes in one step. `connection` is the step's; `replaced` the one that held the 4-tuple before.
@@ -139,6 +134,9 @@ impl Observer {
             {
                 watch.challenged.get_or_insert(step.mark);
             }
+        }
+        if let Some(seen) = &step.seen_before {
+            self.points.seen(seen, step.side == connection.client);
         }
         if step.duplicate || step.of_older_incarnation || self.is_acknowledgement_only(step, connection) {
             return;
@@ -439,7 +437,7 @@ impl Observer {
         let server = connection.server_endpoint();
         if let Some((payload, idle, retry_of)) = answered {
             let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
-            self.legs.done(label, step.connection);
+            self.legs.answered(label, step.connection, step.mark.time);
             watch.responses = watch.responses.saturating_add(1);
             self.samples.announced(&mut watch.sampled.place, connection, &payload.message);
             if let Some((idle, mark, wire_idle)) = idle {
@@ -482,7 +480,7 @@ impl Observer {
     fn conclude(&mut self, at: usize, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(at) else { return };
         let Some(request) = watch.pending.as_deref() else { return };
-        self.legs.done(label_hash(&request.message.label), at);
+        self.legs.given_up(label_hash(&request.message.label), at);
         if request.response.is_none() {
             let server = connection.server_half();
             let interesting = server.effective_fin().is_some()

@@ -11,8 +11,8 @@ use chrono::FixedOffset;
 use super::format::{clock, count, counted, date, date_and_clock, duration, escape, octets, zone_name};
 use crate::endpoint::Role;
 use crate::report::{
-    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, Report, Retried, Retry, RstOrigin, RstShape, RstView, Severity,
-    Timeout, TimerKind, TimerSide,
+    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, PointDelay, PointPair, Report, Retried, Retry, RstOrigin, RstShape,
+    RstView, Severity, Timeout, TimerKind, TimerSide,
 };
 use crate::time::{Span, Timestamp};
 
@@ -24,6 +24,10 @@ const PORTS_OF_LINUX: u64 = 28_232;
 
 /// Hosts with sockets in TIME_WAIT, and pairs of host and destination with ports in use, that get a line.
 const COSTS_SHOWN: usize = 3;
+/// So many pairs of capture points are told one by one.
+const PAIRS_TOLD: usize = 6;
+/// Clocks whose difference is less are taken for one: the way need not be as long in both directions.
+const CLOCK_DIFFERENCE_FROM: Span = Span::from_millis(1);
 
 /// Fewer sockets in TIME_WAIT than this are not drawn over time.
 const DRAWN_FROM: u64 = 20;
@@ -123,6 +127,7 @@ impl<'a> Words<'a> {
         }
         lines.push(frames_line(report));
         lines.extend(report.capture.trust.iter().map(|trust| escape(&trust.detail).into_owned()));
+        lines.extend(point_lines(report));
         lines.extend(left_out_line(report));
         lines
     }
@@ -393,6 +398,68 @@ pub fn says_the_same(one: &str, other: &str) -> bool {
 /// The last part of a path.
 pub fn base_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or(path)
+}
+
+/// Which files and interfaces saw the same segments, and what lies between them, one pair per line.
+pub fn point_lines(report: &Report) -> Vec<String> {
+    let pairs = &report.capture.pairs;
+    let mut lines: Vec<String> = pairs.iter().take(PAIRS_TOLD).map(|pair| pair_line(pair, report)).collect();
+    if let Some(more) = pairs.len().checked_sub(PAIRS_TOLD).filter(|more| *more > 0) {
+        lines.push(format!("… and {} of capture points", counted(more as u64, "more pair", "more pairs")));
+    }
+    lines
+}
+
+fn pair_line(pair: &PointPair, report: &Report) -> String {
+    let both = pair.client.segments.saturating_add(pair.server.segments);
+    let mut line = format!(
+        "{} and {} are two capture points of the same traffic: {} seen at both",
+        point_name(pair.first, report),
+        point_name(pair.second, report),
+        counted(both, "segment was", "segments were")
+    );
+    let ways = [("the clients'", &pair.client), ("the servers'", &pair.server)];
+    let said: Vec<String> = ways.into_iter().filter_map(|(whose, way)| way_text(whose, way)).collect();
+    if !said.is_empty() {
+        line.push_str("; ");
+        line.push_str(&said.join(", "));
+    }
+    if let (Some(path), Some(clocks)) = (pair.path(), pair.clock_difference())
+        && clocks.abs() >= CLOCK_DIFFERENCE_FROM
+    {
+        let ahead = if clocks > Span::ZERO { "second" } else { "first" };
+        let (path, clocks) = (duration(path.abs()), duration(clocks.abs()));
+        for part in ["; so the way takes about ", &path, " and the clock of the ", ahead, " is about ", &clocks, " ahead"] {
+            line.push_str(part);
+        }
+    }
+    line
+}
+
+/// `the clients' come to the second 12.3 ms after the first with a TTL lower by 1`.
+fn way_text(whose: &str, way: &PointDelay) -> Option<String> {
+    let delay = way.delay?;
+    let order = if delay < Span::ZERO { "before" } else { "after" };
+    let hops = match way.hop_change {
+        None | Some(0) => String::new(),
+        Some(change) => format!(" with a TTL {} by {}", if change < 0 { "lower" } else { "higher" }, change.unsigned_abs()),
+    };
+    Some(format!("{whose} come to the second {} {order} the first{hops}", duration(delay.abs())))
+}
+
+/// The files of a capture point where there are several; its interface where that alone tells it from another one.
+fn point_name(number: usize, report: &Report) -> String {
+    let Some(point) = report.capture.points.get(number) else { return "another point".to_owned() };
+    let vantage = escape(&point.vantage);
+    let first = point.files.first().and_then(|file| report.inputs.get(usize::try_from(*file).ok()?));
+    let Some(first) = first.filter(|_| report.inputs.len() > 1) else { return vantage.into_owned() };
+    let mut name = escape(base_name(&first.name)).into_owned();
+    if let Some(more) = point.files.len().checked_sub(1).filter(|more| *more > 0) {
+        name.push_str(" and ");
+        name.push_str(&counted(more as u64, "more file", "more files"));
+    }
+    let is_shared = |other: &crate::report::CapturePoint| other != point && other.files.iter().any(|file| point.files.contains(file));
+    if report.capture.points.iter().any(is_shared) { format!("{name} ({vantage})") } else { name }
 }
 
 #[cfg(test)]

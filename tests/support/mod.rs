@@ -271,6 +271,16 @@ pub fn report() -> Report {
             skipped: BTreeMap::from([("ARP".into(), 10), ("UDP".into(), 9)]),
             malformed: BTreeMap::from([("TCP header cut".into(), 1)]),
             trust: vec![Trust { what: "mid-connection", detail: "2 connections were open when the capture began".into() }],
+            points: vec![
+                CapturePoint { vantage: "interface 0, ethernet".into(), files: vec![0] },
+                CapturePoint { vantage: "interface 1, ethernet".into(), files: vec![0] },
+            ],
+            pairs: vec![PointPair {
+                first: 0,
+                second: 1,
+                client: PointDelay { segments: 40, delay: Some(Span(14_300_000)), hop_change: Some(-1) },
+                server: PointDelay { segments: 38, delay: Some(Span(-10_100_000)), hop_change: Some(1) },
+            }],
             first: Some(OPENED - Span::from_secs(1)),
             last: Some(OPENED + Span::from_secs(60)),
         },

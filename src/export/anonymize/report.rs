@@ -70,6 +70,9 @@ impl Rewriter<'_> {
         for trust in &mut report.capture.trust {
             self.sentence(&mut trust.detail);
         }
+        for point in &mut report.capture.points {
+            point.vantage = self.vantage(&point.vantage);
+        }
         self.sentences(&mut report.verdict);
         for finding in &mut report.findings {
             self.finding(finding);
