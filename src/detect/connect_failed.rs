@@ -69,7 +69,9 @@ fn failure(at: usize, connection: &Connection, context: &Context<'_>) -> Option<
     let again = connection.handshake.syn_count > 1;
     let reacts = again && connection.half(side).counts.rst > 0;
     let in_vain = connection.handshake.completed.is_none() && connection.handshake.syn_ack.is_none();
-    let stuck = in_vain && (again || waited >= FIRST_RETRANSMISSION);
+    let counts = &connection.half(side).counts;
+    let only_opens = counts.segments == u64::from(counts.syn) + u64::from(counts.rst);
+    let stuck = in_vain && only_opens && (again || waited >= FIRST_RETRANSMISSION);
     if let Some(mark) = context.observer.watch(at).and_then(|watch| watch.challenged).filter(|_| reacts || stuck) {
         return Some((mark, Direction::ServerToClient, Failure::Challenged));
     }
@@ -81,11 +83,7 @@ fn failure(at: usize, connection: &Connection, context: &Context<'_>) -> Option<
         HandshakeView::Unanswered => {
             let counts = &connection.half(side).counts;
             let only_syns = counts.segments == u64::from(counts.syn);
-            (only_syns && (again || waited >= FIRST_RETRANSMISSION)).then_some((
-                syn,
-                Direction::ClientToServer,
-                Failure::Unanswered,
-            ))
+            (only_syns && (again || waited >= FIRST_RETRANSMISSION)).then_some((syn, Direction::ClientToServer, Failure::Unanswered))
         }
         _ => None,
     }

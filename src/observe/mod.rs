@@ -13,6 +13,7 @@ pub mod legs;
 pub mod log;
 pub mod observer;
 pub mod path;
+pub mod points;
 pub mod request;
 pub mod retry;
 pub mod sampler;

@@ -138,6 +138,11 @@ impl Hops {
         self.known.get(usize::from(number)).map(|known| (&known.hop, known.sender))
     }
 
+    /// Until when frames were captured at an interface.
+    pub fn interface_last_used(&self, interface: u32) -> Option<Timestamp> {
+        self.known.iter().filter(|known| known.hop.interface == interface).map(|known| known.last).max()
+    }
+
     /// When a frame last went to the hop.
     pub fn last_used(&self, number: u16) -> Option<Timestamp> {
         self.known.get(usize::from(number)).map(|known| known.last)

@@ -1,5 +1,6 @@
 //! A client turn and what becomes of it.
 
+use super::legs::Caller;
 use crate::app::{Label, Message, Protocol, What};
 use crate::report::{How, RstShape};
 use crate::tcp::half::{Mark, Position};
@@ -84,6 +85,8 @@ pub struct Request {
     pub in_transaction: Option<bool>,
     /// HTTP/2: the last stream that the server would still answer, from its GOAWAY.
     pub last_stream: Option<u32>,
+    /// Whose request it passes on, where a proxy sent it.
+    pub caller: Caller,
     /// Number of this incarnation.
     pub incarnation: u32,
     /// Index in the retry watch, once the fate looks bad.

@@ -40,6 +40,12 @@ pub struct WaitingClose {
     pub refused_after: bool,
 }
 
+/// HTTP/2: requests are open and not an octet of an answer has come, whatever else the server says (GOAWAY, WINDOW_UPDATE, SETTINGS).
+pub(super) fn owes_all(connection: &Connection) -> bool {
+    let dialogue = &connection.dialogue;
+    dialogue.protocol() == Protocol::Http2 && dialogue.response_outstanding() == Some(true) && dialogue.answered() == Some(false)
+}
+
 /// Takes in one step: the close itself, and what comes after it.
 pub(super) fn step(
     kept: &mut Option<Box<WaitingClose>>,
