@@ -1,7 +1,7 @@
 //! Closes while an answer was outstanding and nothing moved: read timeouts, not keep-alive timeouts.
 
 use super::request::Request;
-use crate::app::{Label, What};
+use crate::app::{Label, Protocol, What};
 use crate::endpoint::Side;
 use crate::report::How;
 use crate::tcp::half::Mark;
