@@ -166,6 +166,7 @@ rows! {
     rst_that_both_points_saw: "state-lost-both-points" => [lost(StateLost, "late")];
     rst_on_one_leg_of_a_translated_connection: "state-lost-nat-leg" => [lost(StateLost, "late")];
     client_that_waits_30_s_and_leaves: "abandoned-response" => [warned(AbandonedResponse, "leaves")];
+    client_that_waits_30_s_inside_tls: "abandoned-response-tls" => [Want { confidence: Some(Possible), ..warned(AbandonedResponse, "leaves") }];
     client_that_leaves_in_the_middle_of_a_stalled_answer: "abandoned-response-part" => [warned(AbandonedResponse, "leaves")];
     stream_of_events_cut_off_by_a_timer: "idle-during-response" => [Want { confidence: Some(Likely), ..warned(IdleDuringResponse, "cut") }];
 
@@ -216,6 +217,10 @@ rows! {
     last_record_of_a_tls12_client_and_its_fin: "quiet-farewell-tls12-short" => silent();
     client_that_closes_what_may_have_been_closed_before: "quiet-leak-closed-before" => silent();
     client_whose_fin_was_not_captured: "quiet-leak-fin-missed" => silent();
+    client_that_only_listens: "quiet-half-close-events" => silent();
+    request_that_asks_for_no_answer: "quiet-no-answer-asked" => silent();
+    tls_messages_one_way: "quiet-tls-one-way" => silent();
+    answers_that_pass_the_capture_by: "quiet-answers-elsewhere" => silent();
     segment_sent_again_by_another_way: "quiet-path-retransmission" => silent();
 
     keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();

@@ -18,7 +18,7 @@ pub const PAGE: KindPage = KindPage {
     title: "one side closed, the other acknowledged it and kept the connection",
     seen: "A FIN was acknowledged, and for five seconds or more the other side neither sent anything nor closed: its socket stays in CLOSE_WAIT.",
     why: "The application does not look at its idle connections. Each of them is one on which the next request will be lost, and sockets pile up. A pool that keeps closed connections is the precursor of stale reuse.",
-    not_a_problem: "A side that goes on sending its response after the other's FIN uses a half-closed connection as intended. A connection that is closed within a minute, unused, is only worth a note.",
+    not_a_problem: "A side that goes on sending its response after the other's FIN uses a half-closed connection as intended, also after a pause (events to a client that only listens). A connection that is closed within a minute, unused, is only worth a note.",
     fix: "Let the pool watch its idle connections for readability and close those at their end, or give connections up before the peer does.",
     basis: "RFC 9293 section 3.3.2 (CLOSE-WAIT). Linux forgets its own half (FIN_WAIT2) after 60 s, conntrack an entry in CLOSE_WAIT after 60 s. Recorded with a client that keeps sockets long after the server's FIN.",
 };
@@ -45,6 +45,11 @@ pub fn judge(connection: &Connection, span: &HalfClosedSpan, context: &Context<'
     let stepped_since = connection.clock_back_at.is_some_and(|time| time >= span.fin.time && connection.clock_back > ORDER_TRUSTED);
     let clock_stepped = stepped_since || connection.clock_back >= context.thresholds.close_wait;
     if kept < context.thresholds.close_wait || clock_stepped || span.outstanding || may_have_closed(connection, span) {
+        return None;
+    }
+    // The client shut down writing and reads on, the server goes on talking to it: half closed on purpose.
+    let half_close = span.used && span.closer == connection.client && connection.reset.is_none_or(|(by, _)| by != span.closer);
+    if half_close {
         return None;
     }
     let reset_by_closer = span.ended_by == Some(span.closer);

@@ -24,7 +24,13 @@ pub const PAGE: KindPage = KindPage {
 pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
     let request = &case.request;
     let silent = request.acked.is_none() && request.other_payload.is_none() && !request.resets.iter().any(Option::is_some);
-    if !request.after_idle_gap || !request.all_acknowledged_before || request.retransmissions < RETRANSMISSIONS || !silent || case.one_sided
+    // Octets of the server that were acknowledged and not captured: its way back leads past the capture.
+    if case.server_octets_missed
+        || !request.after_idle_gap
+        || !request.all_acknowledged_before
+        || request.retransmissions < RETRANSMISSIONS
+        || !silent
+        || case.one_sided
     {
         return None;
     }

@@ -78,7 +78,10 @@ pub fn age_limit(samples: &ServerSamples) -> Option<AgeLimit> {
     let scattered = scattered || (cluster.spread.nanos() <= cluster.median.nanos() / 100 * SAME_AGE_PERCENT && after_any_count(&members));
     let latest = cluster.median + CONTRADICTION.max(width(cluster.median));
     let requests = || members.iter().map(|close| close.requests);
-    (enough && scattered && samples.oldest <= latest).then_some(AgeLimit {
+    let times = || members.iter().map(|close| close.mark.time);
+    // Opened together and closed together: one event (a reload) gives equal ages as well.
+    let one_event = times().max().zip(times().min()).is_some_and(|(last, first)| last.since(first) <= width(cluster.median));
+    (enough && scattered && !one_event && samples.oldest <= latest).then_some(AgeLimit {
         age: cluster.median,
         spread: cluster.spread,
         samples: cluster.samples,
@@ -156,6 +159,15 @@ mod tests {
         assert_eq!(age_limit(&same_pace), None, "a constant pace gives a constant count: either may be the limit");
         let short = samples(&[close(0, 1, 80, 1), close(1, 1, 300, 4), close(2, 2, 120, 2), close(3, 1, 200, 3)]);
         assert_eq!(age_limit(&short), None, "each page has its own number of requests and takes its own time");
+    }
+
+    #[test]
+    fn equal_ages_of_connections_that_were_opened_and_closed_together_are_no_limit() {
+        let mut list = [close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3), close(3, 1500, 60_005, 8)];
+        for close in &mut list {
+            close.mark.time = Timestamp(60_000_000_000 + i64::try_from(close.stream).unwrap() * 10_000_000);
+        }
+        assert_eq!(age_limit(&samples(&list)), None);
     }
 
     #[test]

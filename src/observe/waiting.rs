@@ -68,8 +68,13 @@ pub(super) fn step(
     let (outstanding, answered) = (connection.dialogue.response_outstanding(), connection.dialogue.answered());
     // An answer to the latest request, and still one owed: only where the framing says that this one goes on.
     let framed = outstanding == Some(true) && (request.response.is_none() || answered == Some(true));
-    let due =
-        request.message.what == What::Encrypted && responses > 0 && request.octets >= LEAST_ENCRYPTED_REQUEST && request.response.is_none();
+    // Who goes on sending after a pause does not wait for an answer (messages one way, inside TLS).
+    let at_once = close.mark.time.since(request.mark.time) - waited < idle_gap;
+    let due = at_once
+        && request.message.what == What::Encrypted
+        && responses > 0
+        && request.octets >= LEAST_ENCRYPTED_REQUEST
+        && request.response.is_none();
     if framed || due {
         *kept = Some(Box::new(WaitingClose {
             side: close.side,
