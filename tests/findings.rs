@@ -167,6 +167,7 @@ rows! {
     rst_on_one_leg_of_a_translated_connection: "state-lost-nat-leg" => [lost(StateLost, "late")];
     client_that_waits_30_s_and_leaves: "abandoned-response" => [warned(AbandonedResponse, "leaves")];
     client_that_waits_30_s_inside_tls: "abandoned-response-tls" => [Want { confidence: Some(Possible), ..warned(AbandonedResponse, "leaves") }];
+    host_that_is_down: "silent-drop-host-down" => [surely_lost(SilentDrop, "late", Possible)];
     client_that_leaves_in_the_middle_of_a_stalled_answer: "abandoned-response-part" => [warned(AbandonedResponse, "leaves")];
     stream_of_events_cut_off_by_a_timer: "idle-during-response" => [Want { confidence: Some(Likely), ..warned(IdleDuringResponse, "cut") }];
 
@@ -221,6 +222,7 @@ rows! {
     request_that_asks_for_no_answer: "quiet-no-answer-asked" => silent();
     tls_messages_one_way: "quiet-tls-one-way" => silent();
     answers_that_pass_the_capture_by: "quiet-answers-elsewhere" => silent();
+    mtu_black_hole_after_an_idle_gap: "quiet-mtu-black-hole-after-idle" => silent();
     segment_sent_again_by_another_way: "quiet-path-retransmission" => silent();
 
     keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();
@@ -344,6 +346,14 @@ fn new_connection_right_after_a_lost_tls_request_is_probably_its_retry() {
     let next = finding.next.expect("what happened next is told");
     assert_eq!((next.retried, next.stream), (Retried::Probably, Some(1)));
     assert_eq!(finding.idle.map(Span::nanos), Some(12_500_000_000), "a close_notify before the FIN does not end the idle time");
+}
+
+#[test]
+fn silent_drop_names_the_new_connections_that_failed_as_well() {
+    let reasons = the_finding("silent-drop-host-down", SilentDrop).reasons;
+    assert!(reasons.iter().any(|reason| reason.starts_with("1 new connection to it got no answer either")), "{reasons:?}");
+    let reasons = the_finding("silent-drop-alone", SilentDrop).reasons;
+    assert!(!reasons.iter().any(|reason| reason.contains("new connection")), "{reasons:?}");
 }
 
 #[test]

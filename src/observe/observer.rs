@@ -325,6 +325,7 @@ impl Observer {
             leaving: step.has_fin,
             goes_on: None,
             unaccepted: None,
+            asked_again: None,
             ip_id: client.path.last_ip_id,
             in_transaction: connection.dialogue.in_transaction(),
             last_stream: watch.last_stream,
@@ -388,10 +389,7 @@ impl Observer {
                 {
                     request.goes_on.get_or_insert(step.mark);
                 }
-                if covers && request.acked.is_none() {
-                    request.acked = Some(step.mark);
-                    request.acked_after_fin = server_fin.is_some_and(|frame| frame != step.mark.frame);
-                }
+                request.hear(step, server_fin);
                 let payload_again = step.payload_length > 0 && (step.fills_hole || step.retransmission.is_some());
                 if let Some(payload) = &step.payload {
                     if covers && request.response.is_none() && !waiting::owes_all(connection) {
