@@ -223,6 +223,7 @@ rows! {
     tls_messages_one_way: "quiet-tls-one-way" => silent();
     answers_that_pass_the_capture_by: "quiet-answers-elsewhere" => silent();
     mtu_black_hole_after_an_idle_gap: "quiet-mtu-black-hole-after-idle" => silent();
+    client_that_roams: "quiet-path-client-moved" => silent();
     segment_sent_again_by_another_way: "quiet-path-retransmission" => silent();
 
     keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();
