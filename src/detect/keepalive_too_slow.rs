@@ -26,9 +26,12 @@ pub const PAGE: KindPage = KindPage {
     basis: "RFC 1122 section 4.2.3.6, RFC 5382 REQ-5. Linux' default of 7200 s is longer than nearly every table on the way (350 s AWS NLB, 240 s Azure, 900 s IPVS).",
 };
 
+/// A train of probes: the silence before it, its connection, its first probe.
+type Train = (Span, u64, Mark);
+
 /// Trains of probes that were never answered, though the server's host was alive: the first probe came too late.
 #[derive(Debug, Default)]
-pub struct LateProbes(BTreeMap<(Endpoint, Role, IpAddr), Vec<(Span, u64, Mark)>>);
+pub struct LateProbes(BTreeMap<(Endpoint, Role, IpAddr), Vec<Train>>);
 
 impl LateProbes {
     /// Looks through all connections.
@@ -49,8 +52,8 @@ impl LateProbes {
         late
     }
 
-    /// The earliest train of `side` that began after `failed` or more of silence: the silence, the connection, its first probe.
-    fn earliest(&self, server: Endpoint, side: Role, client: Option<IpAddr>, failed: Span) -> Option<(Span, u64, Mark)> {
+    /// The earliest train of `side` that began after `failed` or more of silence.
+    fn earliest(&self, server: Endpoint, side: Role, client: Option<IpAddr>, failed: Span) -> Option<Train> {
         let of_client = |at: &&(Endpoint, Role, IpAddr)| at.0 == server && at.1 == side && client.is_none_or(|client| client == at.2);
         let trains = self.0.iter().filter(|(at, _)| of_client(at)).flat_map(|(_, trains)| trains);
         trains.filter(|(silence, ..)| *silence >= failed).min_by_key(|(silence, _, first)| (*silence, first.time, first.frame)).copied()

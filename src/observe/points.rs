@@ -108,7 +108,9 @@ mod tests {
     /// Interface, side and whether it is a second sight, of segments without RST.
     fn points(sights: &[(u32, Side, bool)]) -> Points {
         let mut points = Points::default();
-        sights.iter().for_each(|(interface, side, again)| points.see(*interface, *side, *again, false));
+        for (interface, side, again) in sights {
+            points.see(*interface, *side, *again, false);
+        }
         points
     }
 
