@@ -17,7 +17,7 @@ use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Finding, Report, Timeline};
 use crate::segment::Segment;
-use crate::tcp::Tracker;
+use crate::tcp::{Step, Tracker};
 use crate::time::{Span, Timestamp};
 
 /// The progress display is told every so many frames.
@@ -78,6 +78,7 @@ pub fn analyze(
     let mut decoder = Decoder::new(DecodeOptions { separate: options.separate });
     let mut tracker = Tracker::new(options.thresholds);
     let mut observer = Observer::new(options);
+    let mut step = Step::default();
     let mut account = Account::default();
     let mut stopped = false;
     loop {
@@ -94,10 +95,10 @@ pub fn analyze(
         account.time(frame.time);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
-                take(&segment, &mut account, &mut tracker, &mut observer);
+                take(&segment, &mut account, &mut tracker, &mut observer, &mut step);
                 while let Some(further) = decoder.more(&frame) {
                     account.further += 1;
-                    take(&further, &mut account, &mut tracker, &mut observer);
+                    take(&further, &mut account, &mut tracker, &mut observer, &mut step);
                 }
             }
             Decoded::IcmpQuote(quote) => {
@@ -165,12 +166,12 @@ pub fn analyze(
 }
 
 /// Takes one segment through the tracker and the observer.
-fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
+fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer, step: &mut Step) {
     account.segments += 1;
-    let step = tracker.push(segment);
+    tracker.push_into(segment, step);
     if let Some(connection) = tracker.connection(step.connection) {
         let replaced = step.replaced.and_then(|at| tracker.connection(at));
-        observer.observe(&step, connection, replaced);
+        observer.observe(step, connection, replaced);
     }
 }
 

@@ -40,6 +40,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use crate::infer::known_timeouts::KnownTimeout;
+pub use crate::infer::products::Product;
 
 use crate::endpoint::Role;
 use crate::infer::ChainHop;
@@ -71,6 +72,11 @@ pub struct KindPage {
 /// Known default timeouts that contain every word, in any field; without words, all of them.
 pub fn known_timeouts(words: &[String]) -> Vec<&'static KnownTimeout> {
     crate::infer::known_timeouts::search(words)
+}
+
+/// Products with their directives that contain every word; without words, all of them.
+pub fn products(words: &[String]) -> Vec<&'static Product> {
+    crate::infer::products::search(words)
 }
 
 /// The registry: every kind of finding that is detected, in the order of severity.
@@ -151,9 +157,10 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
         findings.extend(keepalive_too_slow::judge(*server, (Role::Server, None), known, &known.probes, &seen.probes, (&late, context)));
         for (client, pair) in &seen.clients {
             findings.extend(connection_churn::judge(*client, *server, pair));
-            if let Some(timers) = known.clients.get(client) {
+            let timers = known.clients.get(client).and_then(|timers| timers.probes.as_deref());
+            if let (Some(timers), Some(probes)) = (timers, pair.probes.as_deref()) {
                 let of_client = (Role::Client, Some(*client));
-                findings.extend(keepalive_too_slow::judge(*server, of_client, known, &timers.probes, &pair.probes, (&late, context)));
+                findings.extend(keepalive_too_slow::judge(*server, of_client, known, timers, probes, (&late, context)));
             }
         }
     }

@@ -115,13 +115,15 @@ mod tests {
     }
 
     fn samples(list: &[CloseFacts]) -> ServerSamples {
-        let mut all = crate::observe::samples::Samples::default();
-        let server = crate::endpoint::Endpoint::v4([10, 0, 0, 2], 80);
+        let mut samples = ServerSamples::default();
         for close in list {
-            all.server_close(server, std::net::IpAddr::from([10, 0, 0, 1]), 0, *close, false);
+            if close.idle <= IMMEDIATE {
+                samples.immediate.add(*close);
+            } else {
+                samples.by_server.add(*close);
+            }
         }
-        all.finish();
-        let mut samples = all.servers.remove(&server).unwrap();
+        samples.by_server.flush();
         samples.most_requests = list.iter().map(|close| close.requests).max().unwrap_or_default();
         samples
     }

@@ -153,7 +153,9 @@ impl Legs {
             return;
         }
         if let Some(list) = self.open.get_mut(&label) {
-            list.retain(|open| open.connection != connection);
+            if let Some(at) = list.iter().position(|open| open.connection == connection) {
+                list.swap_remove(at);
+            }
             if list.is_empty()
                 && let Some(list) = self.open.remove(&label)
                 && self.spare.len() < SPARE_LISTS

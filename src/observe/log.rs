@@ -95,6 +95,14 @@ impl Log {
         Self { full: true, ..Self::default() }
     }
 
+    /// Begins anew in the same allocation.
+    pub fn begin(&mut self, full: bool) {
+        self.first.clear();
+        self.last.clear();
+        self.omitted = 0;
+        self.full = full;
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event: Event) {
         let limit = if self.full { FULL_EVENTS } else { FIRST_EVENTS };

@@ -6,6 +6,7 @@
 
 pub mod answered;
 pub mod case;
+mod chronicle;
 pub mod closes;
 pub mod distribution;
 pub mod half_closed;

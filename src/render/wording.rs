@@ -19,6 +19,12 @@ use crate::time::{Span, Timestamp};
 /// Fewer ports than this towards one destination are not worth a line: a twenty-eighth of Linux' default range.
 const PORTS_FROM: u64 = 1000;
 
+/// Ports of Linux for one destination (`net.ipv4.ip_local_port_range`, 32768 to 60999).
+const PORTS_OF_LINUX: u64 = 28_232;
+
+/// Hosts with sockets in TIME_WAIT, and pairs of host and destination with ports in use, that get a line.
+const COSTS_SHOWN: usize = 3;
+
 /// Fewer sockets in TIME_WAIT than this are not drawn over time.
 const DRAWN_FROM: u64 = 20;
 
@@ -49,29 +55,32 @@ impl<'a> Words<'a> {
             ));
         }
         if cost.dead_held > Span::ZERO {
-            parts.push(format!("connections held for {} after the other side had closed them", duration(cost.dead_held)));
+            parts.push(format!(
+                "{} held for {} in all after the other side had closed",
+                counted(cost.dead_connections, "connection", "connections"),
+                duration(cost.dead_held)
+            ));
         }
         if cost.handshakes_avoidable > 0 {
             parts.push(format!("{} that keep-alive would have saved", counted(cost.handshakes_avoidable, "handshake", "handshakes")));
         }
-        if cost.time_wait_peak > 0 {
-            let host = cost.time_wait_host.map_or_else(|| "one host".to_owned(), |host| self.host(host));
-            let over_time = if cost.time_wait_peak >= DRAWN_FROM {
-                format!(", over the capture {}", sparkline(&cost.time_wait))
-            } else {
-                String::new()
-            };
-            parts
-                .push(format!("up to {} in TIME_WAIT at {host} at one time{over_time}", counted(cost.time_wait_peak, "socket", "sockets")));
-        }
-        if let (Some(client), Some(server)) = (cost.ports_peak_client, cost.ports_peak_server)
-            && cost.ports_peak >= PORTS_FROM
-        {
+        for at in cost.time_wait.iter().filter(|at| at.peak > 0).take(COSTS_SHOWN) {
+            let drawn = at.peak >= DRAWN_FROM;
+            let over_time = if drawn { format!(", over the capture {}", sparkline(&at.over_time)) } else { String::new() };
             parts.push(format!(
-                "up to {} of {} in use towards {}, TIME_WAIT included (Linux has 28,232 for one destination)",
-                counted(cost.ports_peak, "port", "ports"),
-                self.host(client),
-                self.endpoint(server)
+                "up to {} in TIME_WAIT at the {} {} at one time{over_time}",
+                counted(at.peak, "socket", "sockets"),
+                at.side.as_str(),
+                self.host(at.host)
+            ));
+        }
+        for used in cost.ports.iter().filter(|used| used.peak >= PORTS_FROM).take(COSTS_SHOWN) {
+            parts.push(format!(
+                "up to {} of {} in use towards {}, TIME_WAIT included: {} of the 28,232 that Linux has for one destination",
+                counted(used.peak, "port", "ports"),
+                self.host(used.client),
+                self.endpoint(used.server),
+                percent(used.peak, PORTS_OF_LINUX)
             ));
         }
         parts
@@ -307,6 +316,12 @@ pub fn timer_value(timeout: &Timeout) -> String {
         Some(announced) => format!("{text}, announced {}", duration(announced)),
         None => text,
     }
+}
+
+/// `4 %`, `0.4 %`.
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = part.saturating_mul(1000) / whole.max(1);
+    if tenths >= 100 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
 }
 
 /// Counts over time in one line.

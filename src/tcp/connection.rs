@@ -330,6 +330,9 @@ impl Connection {
     /// Keeps the first few vantages.
     pub(super) fn note_vantage(&mut self, vantage: &Vantage) {
         if self.vantages.len() < KEPT_VANTAGES && !self.vantages.contains(vantage) {
+            if self.vantages.is_empty() {
+                self.vantages.reserve_exact(2); // one of each direction
+            }
             self.vantages.push(*vantage);
         }
     }

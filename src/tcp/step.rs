@@ -4,9 +4,10 @@ use super::half::{Mark, Position};
 use super::reset::Reset;
 use crate::app::Message;
 use crate::endpoint::Side;
+use crate::frame::FrameId;
 use crate::report::GapEnd;
 use crate::segment::Vantage;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// New payload: octets beyond the highest sequence number seen from that side.
 #[derive(Clone, Copy, Debug)]
@@ -109,14 +110,13 @@ pub struct Step {
     pub farewell_before_fin: bool,
 }
 
-impl Step {
-    /// A step of `side` that did nothing yet.
-    pub(super) const fn new(connection: usize, side: Side, mark: Mark) -> Self {
+impl Default for Step {
+    fn default() -> Self {
         Self {
-            connection,
-            side,
-            mark,
-            vantage: Vantage { interface: 0, stack: 0, link_source: None, link_destination: None, outer: 0 },
+            connection: 0,
+            side: Side::Low,
+            mark: Mark { frame: FrameId::new(0, 0), time: Timestamp::default() },
+            vantage: Vantage::default(),
             has_rst: false,
             opened: false,
             replaced: None,
@@ -141,6 +141,56 @@ impl Step {
             gap: None,
             farewell_before_fin: false,
         }
+    }
+}
+
+impl Step {
+    /// Whether it is an acknowledgement and nothing else, of a connection that goes on.
+    pub const fn is_plain_acknowledgement(&self) -> bool {
+        !self.opened
+            && !self.restarted
+            && !self.has_rst
+            && !self.has_fin
+            && !self.fills_hole
+            && !self.probe
+            && !self.probe_answer
+            && self.payload_length == 0
+            && self.payload.is_none()
+            && self.retransmission.is_none()
+            && self.reset.is_none()
+            && self.gap.is_none()
+            && matches!(self.handshake, Handshake::No)
+    }
+
+    /// Begins a step of `side` that did nothing yet. Field by field: an optional part that is absent is one word, not its whole size.
+    pub(super) fn begin(&mut self, connection: usize, side: Side, mark: Mark) {
+        self.connection = connection;
+        self.side = side;
+        self.mark = mark;
+        self.vantage = Vantage::default();
+        self.has_rst = false;
+        self.opened = false;
+        self.replaced = None;
+        self.duplicate = false;
+        self.of_older_incarnation = false;
+        self.restarted = false;
+        self.payload_length = 0;
+        self.has_fin = false;
+        self.position = None;
+        self.ack = None;
+        self.payload = None;
+        self.retransmission = None;
+        self.fills_hole = false;
+        self.probe = false;
+        self.probe_answer = false;
+        self.fin = false;
+        self.reset = None;
+        self.handshake = Handshake::No;
+        self.timestamp_value = None;
+        self.idle = None;
+        self.wire_idle = None;
+        self.gap = None;
+        self.farewell_before_fin = false;
     }
 }
 

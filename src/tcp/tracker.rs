@@ -72,6 +72,14 @@ impl Tracker {
 
     /// Takes in one segment.
     pub fn push(&mut self, segment: &Segment<'_>) -> Step {
+        let mut step = Step::default();
+        self.push_into(segment, &mut step);
+        step
+    }
+
+    /// Takes in one segment and writes what it did into `step`, whose octets are used again: a step has some 600 of them, most of which an
+    /// ordinary segment leaves alone.
+    pub fn push_into(&mut self, segment: &Segment<'_>, step: &mut Step) {
         let (key, side) = FlowKey::of(segment.src, segment.dst, segment.tenant);
         let mark = Mark::of(segment);
         let (at, opened, replaced) = match self.table.find(&key) {
@@ -79,13 +87,13 @@ impl Tracker {
             Some(current) => match self.incarnation(current, side, segment) {
                 Incarnation::Current => (current, false, None),
                 Incarnation::Older(previous) => {
-                    let mut step = Step::new(previous, side, mark);
+                    step.begin(previous, side, mark);
                     step.of_older_incarnation = true;
                     if let Some(connection) = self.table.get_mut(previous) {
                         connection.tick(mark);
                         connection.half_mut(side).count(segment);
                     }
-                    return step;
+                    return;
                 }
                 // Wireshark numbers it; no receiver accepts it, so that what it would have replaced goes on
                 Incarnation::New if segment.discarded => {
@@ -104,7 +112,7 @@ impl Tracker {
                 }
             },
         };
-        let mut step = Step::new(at, side, mark);
+        step.begin(at, side, mark);
         step.payload_length = segment.payload_length;
         step.has_fin = segment.flags.fin() && !segment.discarded;
         step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
@@ -113,13 +121,12 @@ impl Tracker {
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {
-            Transition { connection, segment, side, mark, thresholds: &self.thresholds }.run(&mut step);
+            Transition { connection, segment, side, mark, thresholds: &self.thresholds }.run(step);
             self.duplicates += u64::from(step.duplicate);
             if segment.flags.syn() && !step.duplicate && !segment.discarded {
                 self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
             }
         }
-        step
     }
 
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {

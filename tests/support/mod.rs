@@ -330,6 +330,7 @@ pub fn report() -> Report {
             server,
             client_timer: Some(micros(47_205_400)),
             client_at_least: true,
+            client_seen_at: None,
             server_timer: Some(Span::from_millis(10_003)),
             path_low: None,
             path_high: None,
@@ -342,8 +343,8 @@ pub fn report() -> Report {
             surfaced: 0,
             dead_held: micros(37_202_200),
             handshakes_avoidable: 0,
-            time_wait_peak: 3,
-            time_wait: vec![(OPENED, 3)],
+            dead_connections: 1,
+            time_wait: vec![TimeWait { host: "10.0.0.5".parse().unwrap(), side: Role::Client, peak: 3, over_time: vec![(OPENED, 3)] }],
             ..Cost::default()
         },
         picture: Picture {
