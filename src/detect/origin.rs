@@ -8,7 +8,7 @@ use super::context::Context;
 use super::wording;
 use crate::observe::Case;
 use crate::observe::legs::Relation;
-use crate::observe::points::Place;
+use crate::observe::sights::Place;
 use crate::report::{FrameRef, RstOrigin, RstShape, RstView};
 use crate::tcp::Connection;
 use crate::tcp::reset::Reset;

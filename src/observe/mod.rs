@@ -14,11 +14,11 @@ pub mod legs;
 pub mod log;
 pub mod observer;
 pub mod path;
-pub mod points;
 pub mod request;
 pub mod retry;
 pub mod sampler;
 pub mod samples;
+pub mod sights;
 pub mod waiting;
 
 pub use case::Case;

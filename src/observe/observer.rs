@@ -6,11 +6,11 @@ use super::half_closed::{self, HalfClosedSpan};
 use super::legs::{Caller, Legs, label_hash};
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
-use super::points::{self, Points};
 use super::request::Request;
 use super::retry::{RetryWatch, SentRequest, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
 use super::samples::{Samples, SeenGap};
+use super::sights::{self, Points};
 use super::waiting::{self, WaitingClose};
 use crate::app::{Label, What};
 use crate::endpoint::Side;
@@ -135,7 +135,7 @@ impl Observer {
             if step.restarted {
                 watch.path = PathWatch::default();
             }
-            points::see(&mut watch.points, step, connection);
+            sights::see(&mut watch.points, step, connection);
             if !step.of_older_incarnation && !step.has_rst {
                 // An RST may come from another device by another way; it is no segment of the connection.
                 // Octets that are sent again were waited for: the silence before them is no idle gap.
