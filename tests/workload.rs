@@ -37,22 +37,22 @@ fn check(kind: Kind, connections: u64, packets: f64, octets: f64) {
 
 #[test]
 fn web_workload_has_the_stated_mix() {
-    check(Kind::Web, 1500, 26.0, 434.0);
+    check(Kind::Web, 600, 26.0, 434.0);
 }
 
 #[test]
 fn small_workload_has_the_stated_mix() {
-    check(Kind::Small, 1500, 26.0, 80.0);
+    check(Kind::Small, 600, 26.0, 80.0);
 }
 
 #[test]
 fn many_workload_has_the_stated_mix() {
-    check(Kind::Many, 6000, 5.2, 96.0);
+    check(Kind::Many, 3000, 5.2, 96.0);
 }
 
 #[test]
 fn web_workload_holds_what_the_analysis_looks_for() {
-    let report = report(Workload::new(Kind::Web, 3000).octets(Container::Pcap).0);
+    let report = report(Workload::new(Kind::Web, 1500).octets(Container::Pcap).0);
     let count = |kind| report.findings.iter().filter(|finding| finding.kind == kind).count();
     assert!(count(Finding::StaleReuse) > 0 && count(Finding::StateLost) > 0);
     assert!(report.timeouts.len() > 1, "idle timeouts of servers are measured");
@@ -60,7 +60,7 @@ fn web_workload_holds_what_the_analysis_looks_for() {
 
 #[test]
 fn workload_is_the_same_every_time_and_in_both_formats() {
-    let workload = Workload::new(Kind::Web, 200);
+    let workload = Workload::new(Kind::Web, 100);
     let (first, totals) = workload.octets(Container::Pcap);
     assert_eq!(workload.octets(Container::Pcap), (first.clone(), totals));
     let (other, other_totals) = workload.octets(Container::Pcapng);

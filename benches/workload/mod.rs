@@ -66,7 +66,7 @@ impl Workload {
     pub fn write(&self, container: Container, sink: &mut dyn Write) -> io::Result<Totals> {
         container.begin(self.snap_length, sink)?;
         let mut totals = Totals { connections: self.connections, ..Totals::default() };
-        let mut octets = Octets::new();
+        let mut octets = Octets::default();
         let mut frame = Vec::new();
         let mut alive = Alive::default();
         let mut random = Random::new(match self.kind {
@@ -199,7 +199,7 @@ fn web(number: u64, now: u64, random: &mut Random) -> Vec<Packet> {
                 }
                 talk.idle(pause, probes_every);
                 // a device on the way has forgotten it
-                if pause > 50 * SECOND && talk.random.per_mille(60) {
+                if pause > 20 * SECOND && talk.random.per_mille(100) {
                     talk.rejected_request(request);
                     break;
                 }

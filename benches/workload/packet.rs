@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::random::Random;
+
 pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
@@ -51,21 +53,17 @@ pub struct Packet {
 /// Names of the virtual hosts, in the requests and in TLS server names.
 pub const HOSTS: [&str; 6] = ["shop.example", "api.example", "static.example", "login.example", "search.example", "feed.example"];
 
+/// Bodies of text are made of these: five bits each, so that they compress about as well as text does.
+const LETTERS: &[u8; 32] = b"etaoin shrdlucmfwyp0123456789<>/";
+
 /// Writes packets as octets; keeps what all of them share.
+#[derive(Default)]
 pub struct Octets {
-    filler: Vec<u8>,
     payload: Vec<u8>,
     identification: u16,
 }
 
 impl Octets {
-    pub fn new() -> Self {
-        // Letters in no order that compresses to nothing: a capture of real traffic does not either.
-        let mut random = super::random::Random::new(7);
-        let filler = (0..65_536).map(|_| b"etaoin shrdlu0123456789<>/=.,;-_"[random.between(0, 32) as usize]).collect();
-        Self { filler, payload: Vec::new(), identification: 0 }
-    }
-
     /// The frame's octets, appended to `frame`.
     pub fn write(&mut self, packet: &Packet, frame: &mut Vec<u8>) {
         self.fill(packet);
@@ -131,8 +129,18 @@ impl Octets {
             Content::Filler => Vec::new(),
         };
         self.payload.extend(head.iter().take(octets));
-        let from = packet.seq as usize % (self.filler.len() - SEGMENT_OCTETS as usize);
-        self.payload.extend(&self.filler[from..from + octets - self.payload.len()]);
+        // By the place in the stream: a segment that is sent again has the same octets.
+        let mut random = Random::new(u64::from(packet.seq) << 16 | u64::from(packet.ends.client.1));
+        let text = packet.ends.server.1 != 443;
+        while self.payload.len() < octets {
+            let drawn = random.next().to_le_bytes();
+            let left = (octets - self.payload.len()).min(drawn.len());
+            if text {
+                self.payload.extend(drawn.iter().take(left).map(|octet| LETTERS[usize::from(octet & 31)]));
+            } else {
+                self.payload.extend(&drawn[..left]); // encrypted: does not compress
+            }
+        }
         if packet.content == Content::HttpRequest && octets > 4 {
             self.payload[octets - 4..].copy_from_slice(b"\r\n\r\n");
         }
