@@ -107,13 +107,23 @@ fn stages(criterion: &mut Criterion, name: &str, capture: &Capturing, cumulative
     let mut stage = |stage: &str, run: &mut dyn FnMut(&Path)| {
         group.bench_with_input(BenchmarkId::from_parameter(stage), path, |bencher, path| bencher.iter(|| run(black_box(path))));
     };
-    stage("1-read", &mut |path| drop(black_box(read(path))));
+    stage("1-read", &mut |path| {
+        black_box(read(path));
+    });
     if cumulative {
-        stage("2-decode", &mut |path| drop(black_box(decode(path))));
-        stage("3-track", &mut |path| drop(black_box(track(path))));
-        stage("4-observe", &mut |path| drop(black_box(observe(path))));
+        stage("2-decode", &mut |path| {
+            black_box(decode(path));
+        });
+        stage("3-track", &mut |path| {
+            black_box(track(path));
+        });
+        stage("4-observe", &mut |path| {
+            black_box(observe(path));
+        });
     }
-    stage("5-analysis", &mut |path| drop(black_box(analyze(path))));
+    stage("5-analysis", &mut |path| {
+        black_box(analyze(path));
+    });
     group.finish();
 }
 

@@ -85,7 +85,7 @@ impl<'a> Talk<'a> {
     pub fn knock(&mut self, times: u32) {
         for attempt in 0..times {
             if attempt > 0 {
-                self.wait(1000 * MILLISECOND << (attempt - 1));
+                self.wait((1000 * MILLISECOND) << (attempt - 1));
             }
             let seq = self.client.next;
             let packet = self.packet(true, SYN, seq, Content::Filler, 0, 0);
