@@ -33,10 +33,10 @@ def arguments():
     parser.add_argument("--tcptrace", default="tcptrace", help="the program, if it is not in the path")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
     parser.add_argument("--smoke", action="store_true",
-                        help="a short form: scale 0.02, three rounds, processor time, no slow peers, generous limits")
+                        help="a short form: scale 0.01, three rounds, processor time, no slow peers, generous limits")
     options = parser.parse_args()
     if options.smoke:
-        options.scale, options.rounds, options.clock = 0.02, 3, "processor"
+        options.scale, options.rounds, options.clock = 0.01, 3, "processor"
         options.skip += ",tshark,tcptrace,gzip,zstd,json,threads"
     options.workloads = options.workloads.split(",")
     options.skip = {name for name in options.skip.split(",") if name}
