@@ -236,5 +236,5 @@ fn ndjson_of_an_incident() {
 #[test]
 fn wireshark_profile_of_an_incident() {
     let files = afterfin::export::profile(&support::report());
-    insta::assert_snapshot!(files.iter().map(|(name, text)| format!("== {name}\n{text}")).collect::<String>());
+    insta::assert_snapshot!(files.iter().flat_map(|(name, text)| ["== ", name, "\n", text]).collect::<String>());
 }
