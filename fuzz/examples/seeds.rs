@@ -1,4 +1,4 @@
-//! Writes the seeds of the corpora, from the fixtures: `cargo run --manifest-path fuzz/Cargo.toml --bin seeds -- FIXTURES INTO`.
+//! Writes the seeds of the corpora, from the fixtures: `cargo run --manifest-path fuzz/Cargo.toml --example seeds -- FIXTURES INTO`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
