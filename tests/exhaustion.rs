@@ -4,6 +4,7 @@
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests, and what they share
+#![allow(clippy::print_stdout, clippy::disallowed_methods)] // it measures, and prints the figures
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -318,7 +319,7 @@ fn block_of_two_gigabytes_is_stepped_over_without_keeping_it() {
     // a custom block that claims 2 GiB; of it, as much comes as the scale says
     let claims = 0x8000_0000_u32.to_le_bytes();
     let head = [section(), [&0x0bad_u32.to_le_bytes()[..], &claims].concat()].concat();
-    let run = feed("block of 2 GiB", GROUND_MIB, &head, 3 * scale(), |_, out| out.write_all(&[0; 1 << 20]));
+    let run = feed("block of 2 GiB", GROUND_MIB, &head, 3 * scale(), |_, out| out.write_all(&vec![0; 1 << 20]));
     // cut short, or without its length at the end: damage either way
     assert_eq!(run.output.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&run.output.stderr).lines().count(), 1);
@@ -327,7 +328,7 @@ fn block_of_two_gigabytes_is_stepped_over_without_keeping_it() {
 #[test]
 fn record_of_two_gigabytes_is_damage() {
     let head = [&HEADER[..], &[0; 8], &0x7fff_ffff_u32.to_le_bytes(), &0x7fff_ffff_u32.to_le_bytes()].concat();
-    let run = feed("record of 2 GiB", GROUND_MIB, &head, 3 * scale(), |_, out| out.write_all(&[0; 1 << 20]));
+    let run = feed("record of 2 GiB", GROUND_MIB, &head, 3 * scale(), |_, out| out.write_all(&vec![0; 1 << 20]));
     assert_eq!(run.output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&run.output.stderr).contains("2147483647"), "{}", String::from_utf8_lossy(&run.output.stderr));
 }

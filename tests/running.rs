@@ -17,7 +17,7 @@ use afterfin::capture::{Capture, CaptureOptions, Source, Summary};
 use serde_json::Value;
 
 /// Far longer than any of these runs takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Octets of a pcap file header.
 const HEADER: usize = 24;
 
@@ -305,7 +305,7 @@ fn inputs_are_opened_read_only() {
     }
     assert!(!found.is_empty(), "the input is open");
     // the access mode is in the two lowest bits, and O_RDONLY is 0 (fcntl.h)
-    assert!(found.values().all(|flags| flags & 3 == 0), "{found:?}");
+    assert!(found.values().all(|flags| flags % 4 == 0), "{found:?}");
     drop(capture);
 }
 
