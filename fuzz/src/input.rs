@@ -7,6 +7,7 @@ use afterfin::analyzer;
 use afterfin::capture::{Capture, CaptureError, CaptureOptions, Source, Summary};
 use afterfin::options::AnalysisOptions;
 use afterfin::report::Report;
+use afterfin::time::Timestamp;
 
 /// No input of a fuzzer is read further than this: what a decompressor makes of it may be long.
 const MOST_FRAMES: u64 = 20_000;
@@ -45,7 +46,7 @@ pub fn read(mut capture: Capture) -> (Vec<Seen>, Summary) {
     let mut frames = Vec::new();
     while (frames.len() as u64) < MOST_FRAMES {
         let Some(frame) = capture.next_frame() else { break };
-        let time = frame.time.map(|time| time.nanos());
+        let time = frame.time.map(Timestamp::nanos);
         frames.push((frame.id.number(), time, frame.link_type.0, frame.interface, frame.wire_length, frame.captured.to_vec()));
     }
     (frames, capture.finish())

@@ -14,8 +14,11 @@ pub mod reports;
 pub mod segments;
 pub mod tunnels;
 
+/// What a target does with its input.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("containers", containers::run),
     ("decompressors", decompressors::run),
     ("links", links::run),

@@ -88,14 +88,14 @@ fn span(u: &mut Unstructured<'_>, into: &mut Option<Span>) -> Result<()> {
 }
 
 fn time(u: &mut Unstructured<'_>, into: &mut Timestamp) -> Result<()> {
-    if u.arbitrary::<u8>()? & 7 == 0 {
+    if u.arbitrary::<u8>()?.is_multiple_of(8) {
         *into = Timestamp(u.arbitrary()?);
     }
     Ok(())
 }
 
 fn count(u: &mut Unstructured<'_>, into: &mut u64) -> Result<()> {
-    if u.arbitrary::<u8>()? & 7 == 0 {
+    if u.arbitrary::<u8>()?.is_multiple_of(8) {
         *into = u.arbitrary()?;
     }
     Ok(())

@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
 fn frame(u: &mut Unstructured<'_>, layers: u8) -> Result<Vec<u8>> {
     let mut inner = tcp(u)?;
     let (mut ether_type, mut protocol) = (0x0800_u16, 6_u8);
-    inner = ip(u, protocol, inner, &mut ether_type)?;
+    inner = ip(u, protocol, &inner, &mut ether_type)?;
     for _ in 0..layers {
         let is_ip4 = ether_type == 0x0800;
         (inner, protocol) = match u.int_in_range(0..=17)? {
@@ -51,7 +51,7 @@ fn frame(u: &mut Unstructured<'_>, layers: u8) -> Result<Vec<u8>> {
                 ether_type = 0x8864;
                 continue;
             }
-            3 => (gre(u, ether_type, inner)?, 47),
+            3 => (gre(u, ether_type, &inner)?, 47),
             4 => (inner, if is_ip4 { 4 } else { 41 }),
             5 => (udp(4789, &[&[8, 0, 0, 0, 0, 0, u.arbitrary()?, 0][..], &ethernet(ether_type, &inner)].concat()), 17),
             6 => {
@@ -64,17 +64,17 @@ fn frame(u: &mut Unstructured<'_>, layers: u8) -> Result<Vec<u8>> {
             9 => (udp(37008, &[&[1, 0, 0, 1, 1][..], &ethernet(ether_type, &inner)].concat()), 17),
             10 => (udp(4341, &[&[0; 8][..], &inner].concat()), 17),
             11 => (udp(1701, &[&[0, 2, 0, 1, 0, 1][..], if is_ip4 { &[0, 0x21] } else { &[0, 0x57] }, &inner].concat()), 17),
-            12 => (gre(u, 0x6558, ethernet(ether_type, &inner))?, 47),
+            12 => (gre(u, 0x6558, &ethernet(ether_type, &inner))?, 47),
             13 => {
                 let erspan = [&u.arbitrary::<[u8; 8]>()?[..], &ethernet(ether_type, &inner)].concat();
-                (gre(u, 0x88be, erspan)?, 47)
+                (gre(u, 0x88be, &erspan)?, 47)
             }
             14 => (udp(6343, &sflow(u, &ethernet(ether_type, &inner))?), 17),
             15 => (udp(4790, &[&[0x0c, 0, 0, if is_ip4 { 1 } else { 2 }, 0, 0, 0, 0][..], &inner].concat()), 17),
             16 => (icmp(u, &inner)?, if is_ip4 { 1 } else { 58 }),
             _ => ([&[0x30, 0][..], &ethernet(ether_type, &inner)].concat(), 97),
         };
-        inner = ip(u, protocol, inner, &mut ether_type)?;
+        inner = ip(u, protocol, &inner, &mut ether_type)?;
     }
     Ok(ethernet(ether_type, &inner))
 }
@@ -96,14 +96,14 @@ fn tcp(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 }
 
 /// IPv4 or IPv6, some of them fragments, some with extension headers.
-fn ip(u: &mut Unstructured<'_>, protocol: u8, inner: Vec<u8>, ether_type: &mut u16) -> Result<Vec<u8>> {
+fn ip(u: &mut Unstructured<'_>, protocol: u8, inner: &[u8], ether_type: &mut u16) -> Result<Vec<u8>> {
     let fragment: u16 = *u.choose(&[0, 0, 0, 0x2000, 0x4000, 3, 0x2003])?;
     if u.ratio(2, 3)? {
         *ether_type = 0x0800;
         let total = length(20 + inner.len());
         let [f1, f0] = fragment.to_be_bytes();
         return Ok(
-            [&[0x45, 0, total[0], total[1], 0, u.arbitrary()?, f1, f0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], &inner].concat()
+            [&[0x45, 0, total[0], total[1], 0, u.arbitrary()?, f1, f0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], inner].concat()
         );
     }
     *ether_type = 0x86dd;
@@ -116,17 +116,17 @@ fn ip(u: &mut Unstructured<'_>, protocol: u8, inner: Vec<u8>, ether_type: &mut u
     let total = length(extension.len() + inner.len());
     let mut address = [0; 32];
     (address[0], address[16], address[31]) = (0xfd, 0xfd, 1);
-    Ok([&[0x60, 0, 0, 0, total[0], total[1], next, 64][..], &address, &extension, &inner].concat())
+    Ok([&[0x60, 0, 0, 0, total[0], total[1], next, 64][..], &address, &extension, inner].concat())
 }
 
 fn udp(port: u16, inner: &[u8]) -> Vec<u8> {
     [&[0xc0, 0][..], &port.to_be_bytes(), &length(8 + inner.len()), &[0, 0], inner].concat()
 }
 
-fn gre(u: &mut Unstructured<'_>, ether_type: u16, inner: Vec<u8>) -> Result<Vec<u8>> {
+fn gre(u: &mut Unstructured<'_>, ether_type: u16, inner: &[u8]) -> Result<Vec<u8>> {
     let flags = *u.choose(&[0_u8, 0x10, 0x20, 0x30, 0x80, 0xb0])?;
     let words = [0x80, 0x20, 0x10].iter().filter(|bit| flags & **bit != 0).count();
-    Ok([&[flags, 0][..], &ether_type.to_be_bytes(), &vec![0; words * 4], &inner].concat())
+    Ok([&[flags, 0][..], &ether_type.to_be_bytes(), &vec![0; words * 4], inner].concat())
 }
 
 fn icmp(u: &mut Unstructured<'_>, inner: &[u8]) -> Result<Vec<u8>> {
