@@ -1,6 +1,7 @@
 //! Wires the stages and keeps the account of every frame.
 
 mod picture;
+mod points;
 mod rows;
 mod trust;
 
@@ -8,16 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::Capture;
-use crate::decode::{DecodeOptions, Decoded, Decoder};
+use crate::decode::{DecodeOptions, Decoded, Decoder, SHORT_HEADER};
 use crate::detect::context::Context;
 use crate::detect::{cost, detect, groups, hops, timeline, verdict};
+use crate::endpoint::Endpoint;
+use crate::frame::FrameId;
 use crate::infer::buckets::close_buckets;
 use crate::infer::{Timers, chain};
 use crate::observe::Observer;
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Finding, Report, Timeline};
-use crate::segment::Segment;
-use crate::tcp::Tracker;
+use crate::segment::{IncompleteDatagram, Segment};
+use crate::tcp::{Step, Tracker};
 use crate::time::{Span, Timestamp};
 
 /// The progress display is told every so many frames.
@@ -28,6 +31,8 @@ const FINDING_TIMELINES: usize = 200;
 /// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
 /// default is conntrack's 5 days for established connections).
 const LONGEST_PAUSE: Span = Span::from_secs(5 * 24 * 3600);
+/// So many senders of datagrams that never became whole are told apart.
+const KEPT_INCOMPLETE: usize = 64;
 /// So many pauses are kept.
 const KEPT_PAUSES: usize = 1024;
 
@@ -41,6 +46,7 @@ struct Account {
     /// Segments that were sFlow samples.
     sampled: u64,
     incomplete_fragments: u64,
+    incomplete: Vec<Incomplete>,
     skipped: BTreeMap<&'static str, u64>,
     malformed: BTreeMap<&'static str, u64>,
     first: Option<Timestamp>,
@@ -50,7 +56,30 @@ struct Account {
     pauses: Vec<(Timestamp, Timestamp)>,
 }
 
+/// Datagrams of one sender that never became whole.
+#[derive(Debug)]
+struct Incomplete {
+    src: Endpoint,
+    dst: Endpoint,
+    /// The connection, if it has any segment.
+    stream: Option<u64>,
+    /// The first fragment of the first one.
+    first: FrameId,
+    count: u64,
+}
+
 impl Account {
+    fn incomplete(&mut self, datagram: &IncompleteDatagram, stream: Option<u64>) {
+        let same = |known: &&mut Incomplete| (known.src, known.dst, known.stream) == (datagram.src, datagram.dst, stream);
+        if let Some(known) = self.incomplete.iter_mut().find(same) {
+            known.count += 1;
+            known.first = known.first.min(datagram.frame);
+        } else if self.incomplete.len() < KEPT_INCOMPLETE {
+            let (src, dst, first) = (datagram.src, datagram.dst, datagram.frame);
+            self.incomplete.push(Incomplete { src, dst, stream, first, count: 1 });
+        }
+    }
+
     fn time(&mut self, time: Option<Timestamp>) {
         let Some(time) = time else {
             self.untimed += 1;
@@ -78,6 +107,7 @@ pub fn analyze(
     let mut decoder = Decoder::new(DecodeOptions { separate: options.separate });
     let mut tracker = Tracker::new(options.thresholds);
     let mut observer = Observer::new(options);
+    let mut step = Step::default();
     let mut account = Account::default();
     let mut stopped = false;
     loop {
@@ -94,10 +124,10 @@ pub fn analyze(
         account.time(frame.time);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
-                take(&segment, &mut account, &mut tracker, &mut observer);
+                take(&segment, &mut account, &mut tracker, &mut observer, &mut step);
                 while let Some(further) = decoder.more(&frame) {
                     account.further += 1;
-                    take(&further, &mut account, &mut tracker, &mut observer);
+                    take(&further, &mut account, &mut tracker, &mut observer, &mut step);
                 }
             }
             Decoded::IcmpQuote(quote) => {
@@ -108,10 +138,17 @@ pub fn analyze(
                     observer.icmp(at, &quote, connection);
                 }
             }
+            Decoded::ShortHeader { src, dst, tenant } => {
+                tracker.reserve(src, dst, tenant);
+                *account.malformed.entry(SHORT_HEADER).or_default() += 1;
+            }
             Decoded::Skipped(reason) => *account.skipped.entry(reason).or_default() += 1,
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
+        give_up(&mut decoder, &mut account, &mut tracker, &mut observer);
     }
+    decoder.end();
+    give_up(&mut decoder, &mut account, &mut tracker, &mut observer);
     account.sampled = decoder.sampled();
     account.incomplete_fragments = decoder.incomplete_fragments();
     // a capture goes on after its last frame: silence until its end is silence that was watched
@@ -139,6 +176,8 @@ pub fn analyze(
         skipped: account.skipped.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
         malformed: account.malformed.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
         trust: trust::trust(&summary, &context, &account),
+        points: points::points(&observer.points, &decoder, &summary.interfaces),
+        pairs: points::pairs(&observer.points),
         first: account.first,
         last: account.last,
     };
@@ -164,13 +203,24 @@ pub fn analyze(
     }
 }
 
+/// Takes the datagrams that were given up as evidence about their connections.
+fn give_up(decoder: &mut Decoder, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
+    while let Some(datagram) = decoder.next_incomplete() {
+        let known = tracker.incomplete(&datagram);
+        if let Some((at, side)) = known {
+            observer.incomplete(at, side, &datagram);
+        }
+        account.incomplete(&datagram, known.and_then(|(at, _)| tracker.connection(at)).map(|connection| connection.stream));
+    }
+}
+
 /// Takes one segment through the tracker and the observer.
-fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
+fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer, step: &mut Step) {
     account.segments += 1;
-    let step = tracker.push(segment);
+    tracker.push_into(segment, step);
     if let Some(connection) = tracker.connection(step.connection) {
         let replaced = step.replaced.and_then(|at| tracker.connection(at));
-        observer.observe(&step, connection, replaced);
+        observer.observe(step, connection, replaced);
     }
 }
 

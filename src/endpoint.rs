@@ -1,10 +1,12 @@
 //! Endpoints and the unordered pair that names a connection.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Address and port of one side, in 20 octets: the flow table holds millions of them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy)]
 pub struct Endpoint {
     is_ipv6: bool,
     octets: [u8; 16],
@@ -40,6 +42,42 @@ impl Endpoint {
     /// The port.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+}
+
+/// Compared and hashed as numbers: as arrays of octets they cost a call each, with every segment.
+impl Endpoint {
+    const fn words(&self) -> (bool, u128, u16) {
+        (self.is_ipv6, u128::from_be_bytes(self.octets), self.port)
+    }
+}
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.words() == other.words()
+    }
+}
+
+impl Eq for Endpoint {}
+
+impl PartialOrd for Endpoint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// IPv4 before IPv6, then by address, then by port.
+impl Ord for Endpoint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl Hash for Endpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (is_ipv6, address, port) = self.words();
+        state.write_u128(address);
+        state.write_u32(u32::from(port) << 1 | u32::from(is_ipv6));
     }
 }
 

@@ -1,14 +1,18 @@
 //! A captured frame and its place: the unit between `capture` and `decode`.
 
+use std::num::NonZeroU64;
+
 use crate::time::Timestamp;
 
 /// Which frame: the file (an index into the report's `inputs`) and the 1-based number in that file, the same as Wireshark's
-/// `frame.number`. Packed into 64 bits, because evidence lists hold millions of them: 20 bits of file, 44 bits of number.
+/// `frame.number`. Packed into 64 bits, because evidence lists hold millions of them: 20 bits of file, 43 bits of number, and one that is always
+/// set, so that an optional one takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FrameId(u64);
+pub struct FrameId(NonZeroU64);
 
 impl FrameId {
-    const NUMBER_BITS: u32 = 44;
+    const NUMBER_BITS: u32 = 43;
+    const ALWAYS_SET: NonZeroU64 = NonZeroU64::MIN;
     /// The largest number of files in one run.
     pub const MAX_FILES: u32 = 1 << 20;
 
@@ -17,18 +21,18 @@ impl FrameId {
         let limit = (1 << Self::NUMBER_BITS) - 1;
         let number = if number > limit { limit } else { number };
         let file = if file >= Self::MAX_FILES { Self::MAX_FILES - 1 } else { file };
-        Self(((file as u64) << Self::NUMBER_BITS) | number)
+        Self(Self::ALWAYS_SET.saturating_add((((file as u64) << Self::NUMBER_BITS) | number) << 1))
     }
 
     /// Index of the file in the order of the report's `inputs`.
     #[allow(clippy::cast_possible_truncation)] // 20 bits remain
     pub const fn file(self) -> u32 {
-        (self.0 >> Self::NUMBER_BITS) as u32
+        (self.0.get() >> (Self::NUMBER_BITS + 1)) as u32
     }
 
     /// 1-based frame number within the file.
     pub const fn number(self) -> u64 {
-        self.0 & ((1 << Self::NUMBER_BITS) - 1)
+        (self.0.get() >> 1) & ((1 << Self::NUMBER_BITS) - 1)
     }
 }
 

@@ -4,6 +4,7 @@
 //! is allocated.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use crate::endpoint::Endpoint;
 use crate::frame::FrameId;
@@ -80,14 +81,27 @@ pub struct TcpOptions {
     pub cut: bool,
 }
 
-/// A link-layer address: up to eight octets, big-endian in the low bits; `None` where the link has none.
+/// A link-layer address: up to eight octets, big-endian in the low bits; `None` where the link has none. It is kept as the number after it,
+/// so that an optional one takes no more room; the last two addresses of eight octets are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkAddress(pub u64);
+pub struct LinkAddress(NonZeroU64);
 
 impl LinkAddress {
     /// From captured octets; only the first eight count.
     pub fn new(octets: &[u8]) -> Self {
-        Self(octets.iter().take(8).fold(0, |sum, octet| (sum << 8) | u64::from(*octet)))
+        Self::from_bits(octets.iter().take(8).fold(0, |sum, octet| (sum << 8) | u64::from(*octet)))
+    }
+
+    /// From a number.
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(bits))
+    }
+
+    /// As a number.
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        self.0.get() - 1
     }
 }
 
@@ -193,6 +207,25 @@ pub struct IcmpQuote {
     pub tenant: u32,
     /// Sequence number of the quoted segment.
     pub seq: SeqNumber,
+}
+
+/// A TCP datagram in fragments that never became whole: what its first fragment says. Evidence, not traffic: the receiver got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IncompleteDatagram {
+    /// The frame of the first fragment.
+    pub frame: FrameId,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// The sender.
+    pub src: Endpoint,
+    /// The receiver.
+    pub dst: Endpoint,
+    /// Tenant, as in [`Segment::tenant`].
+    pub tenant: u32,
+    /// Sequence number of the segment.
+    pub seq: SeqNumber,
+    /// Payload octets that were captured without a hole from the segment's beginning on; how many there were nobody knows.
+    pub octets: u32,
 }
 
 /// The kinds of ICMP errors that matter to a connection.

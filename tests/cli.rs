@@ -309,6 +309,13 @@ fn known_timeouts_are_searched_by_words() {
     let found = stdout(&run(&["explain", "timeouts", "nginx", "75"]));
     assert!(found.contains("nginx (server): keepalive_timeout = 75 s") && found.contains("source: "), "{found}");
     assert!(!found.contains("Kafka"), "{found}");
+    let set = stdout(&run(&["explain", "timeouts", "okhttp"]));
+    assert!(
+        set.contains("ConnectionPool keepAliveDuration = 300 s") && set.contains("new ConnectionPool(5, N, TimeUnit.SECONDS)"),
+        "{set}"
+    );
+    let no_default = stdout(&run(&["explain", "timeouts", "modify-listener-attributes"]));
+    assert!(no_default.contains("AWS NLB") && no_default.contains("source: docs.aws.amazon.com"), "{no_default}");
     assert!(stdout(&run(&["explain", "timeouts"])).contains("Kafka broker"));
     assert_eq!(run(&["explain", "timeouts", "no-such-product"]).status.code(), Some(2));
     assert_eq!(run(&["explain", "stale-reuse", "nginx"]).status.code(), Some(2));

@@ -64,3 +64,47 @@ fn readme_shows_the_report_of_its_own_command() {
     let wanted = format!("{before}<!-- report -->\n\n```text\n{}\n```\n\n<!-- end of the report -->\n{after}", report.trim_end());
     check("README.md", &wanted);
 }
+
+/// The sources, in which the tests are.
+fn sources(directory: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// Names of tests in backquotes: words with underscores that are no macro's or option's.
+fn tests_named(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).filter(|word| word.contains('_') && !word.contains(['.', '/', ' '])).collect()
+}
+
+#[test]
+fn formats_and_link_types_name_a_test_that_exists_in_every_row() {
+    let mut code = String::new();
+    for directory in ["src", "tests"] {
+        sources(&root().join(directory), &mut code);
+    }
+    for page in ["docs/formats.md", "docs/link-types.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let (mut rows, mut before) = (0, "");
+        for line in text.lines() {
+            if line.starts_with("|---") {
+                assert!(before.trim_end().ends_with("| test |"), "{page}: the table «{before}» has no column for tests");
+            } else if line.starts_with("| ") && !line.trim_end().ends_with("| test |") {
+                let cell = line.trim_end().trim_end_matches('|').rsplit_once('|').unwrap().1;
+                let names = tests_named(cell);
+                assert!(!names.is_empty(), "{page}: no test in «{line}»");
+                for name in names {
+                    assert!(code.contains(&format!("fn {name}(")), "{page}: no test is called {name}");
+                }
+                rows += 1;
+            }
+            before = line;
+        }
+        assert!(rows > 20, "{page}: {rows} rows");
+    }
+}

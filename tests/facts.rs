@@ -4,7 +4,8 @@
 
 mod script;
 
-use afterfin::report::{ConnectionRow, HandshakeView, Report, RoleBasis, StateView};
+use afterfin::options::{AnalysisOptions, Separate};
+use afterfin::report::{ConnectionRow, EntryKind, HandshakeView, Report, RoleBasis, StateView};
 
 use script::Script;
 
@@ -230,4 +231,82 @@ fn waiting_for_a_slow_server_is_no_idle_gap() {
     let row = only("quiet-slow-server");
     let gap = row.idle_gaps.iter().max_by_key(|gap| gap.length).expect("the gap is listed");
     assert!(gap.waiting);
+}
+
+#[test]
+fn datagram_that_never_became_whole_is_no_segment_but_seen() {
+    let script = Script::crafted("fact-fragments-incomplete");
+    let options = AnalysisOptions { timelines: [0].into(), ..AnalysisOptions::default() };
+    let report = script::report_of(script.bytes(), &options);
+    assert_eq!(report.connections.len(), 1, "a first fragment alone makes no connection");
+    let row = &report.connections[0];
+    assert_eq!((row.client_to_server.incomplete_datagrams, row.server_to_client.incomplete_datagrams), (3, 0));
+    assert_eq!((row.client_to_server.segments, row.client_to_server.payload_octets), (6, 39 + 1200));
+    let trust = report.capture.trust.iter().find(|trust| trust.what == "ip-fragments").expect("the fragments are told");
+    let wanted = format!(
+        "4 fragmented datagrams never became whole: 3 from 10.0.0.1:40000 to 10.0.0.2:80 (connection 0, first in frame {}); \
+         1 from 10.0.0.3:40001 to 10.0.0.2:80 (no other segment of it, first in frame {})",
+        script.frame("lost"),
+        script.packets.len()
+    );
+    assert_eq!(trust.detail, wanted);
+    let entries = &report.timelines[0].entries;
+    let lost: Vec<_> = entries.iter().filter(|entry| entry.text.contains("never became whole")).collect();
+    assert_eq!(lost.len(), 3);
+    assert_eq!(lost[0].frame.map(|at| at.frame), Some(script.frame("lost")));
+    assert_eq!(lost[0].note, "544 octets of its payload captured; not delivered");
+    // a gap stands where it ends
+    let times: Vec<_> = entries.iter().filter(|entry| entry.kind != EntryKind::Gap).map(|entry| entry.at).collect();
+    assert!(times.is_sorted(), "late news stand where they belong: {times:?}");
+}
+
+#[test]
+fn tenants_with_the_same_addresses_are_one_connection_unless_separated() {
+    let count = |name: &str, separate: Separate| {
+        let report = script::report_of(Script::crafted(name).bytes(), &AnalysisOptions { separate, ..AnalysisOptions::default() });
+        report.connections.len()
+    };
+    let by = |vlan, vni, interface| Separate { vlan, vni, interface };
+    for (name, separate, separated) in [
+        ("fact-vlan-collisions", by(true, false, false), 3),
+        ("fact-vlan-collisions", by(false, true, true), 1),
+        ("fact-duplicates-vxlan", by(false, true, false), 2),
+        ("fact-duplicates-any", by(false, false, true), 3),
+        ("fact-duplicates-router", by(false, false, true), 2),
+    ] {
+        assert_eq!((count(name, Separate::default()), count(name, separate)), (1, separated), "{name} {separate:?}");
+    }
+}
+
+/// A classic pcap of a link type.
+fn pcap(link_type: u32, frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, link_type] {
+        file.extend(word.to_le_bytes());
+    }
+    for frame in frames {
+        let length = u32::try_from(frame.len()).unwrap();
+        for word in [1_700_000_000, 0, length, length] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend_from_slice(frame);
+    }
+    file
+}
+
+#[test]
+fn what_is_not_put_together_or_decompressed_is_told() {
+    let said = |bytes: Vec<u8>, what: &str| {
+        let report = script::report_of(bytes, &AnalysisOptions::default());
+        report.capture.trust.iter().find(|trust| trust.what == what).map(|trust| trust.detail.clone())
+    };
+    let mut fragment = vec![0x08, 0, 0, 0];
+    fragment.extend([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0x11, 0]);
+    fragment.extend([7; 40]);
+    let detail = said(pcap(105, &[fragment]), "802.11-fragments").expect("the fragment is told");
+    assert!(detail.starts_with("1 frame beyond the first fragment"), "{detail}");
+    let compressed = vec![0xff, 3, 0, 0x2d, 1, 2, 3];
+    let detail = said(pcap(9, &[compressed.clone(), compressed]), "compressed-headers").expect("the compression is told");
+    assert!(detail.starts_with("2 frames with a TCP header compressed"), "{detail}");
+    assert_eq!(said(Script::crafted("stale-reuse").bytes(), "compressed-headers"), None);
 }

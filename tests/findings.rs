@@ -217,6 +217,8 @@ rows! {
     duplicates_behind_a_router: "fact-duplicates-router" => silent();
     duplicates_inside_vxlan: "fact-duplicates-vxlan" => silent();
     legs_before_and_after_address_translation: "fact-legs-dnat" => silent();
+    fragments_that_never_came: "fact-fragments-incomplete" => silent();
+    tenants_with_the_same_addresses: "fact-vlan-collisions" => silent();
     legs_before_and_behind_a_proxy: "fact-legs-proxy" => silent();
     ethernet_padding: "fact-ethernet-padding" => silent();
     offloaded_segment_with_length_zero: "fact-offload-length-zero" => silent();

@@ -34,7 +34,8 @@ fn near(outcome: &Outcome, server: Endpoint, expected: f64) {
 fn kept(samples: &Samples) -> usize {
     let of_server = |seen: &afterfin::observe::samples::ServerSamples| {
         let hosts = seen.hosts.values().map(|host| host.idle.points(None).len().max(host.survived.points(None).len()));
-        let clients = seen.clients.values().map(|pair| pair.closes.facts.len().max(pair.closes.idle.points(None).len()));
+        let clients = seen.clients.values().filter_map(|pair| pair.closes.as_deref());
+        let clients = clients.map(|closes| closes.facts.len().max(closes.idle.points(None).len()));
         let own = [seen.by_server.facts.len(), seen.by_server.idle.points(None).len(), seen.survived.points(None).len(), seen.failed.len()];
         own.into_iter().chain(hosts).chain(clients).max().unwrap_or_default()
     };
@@ -201,7 +202,7 @@ fn forgetful_path(idle: f64) -> Outcome {
 #[test]
 fn keepalive_of_a_side_is_measured_as_idle_interval_and_count() {
     let outcome = forgetful_path(60.0);
-    let probes = &outcome.timers.of(SERVER).unwrap().clients[&client(0).ip()].probes;
+    let probes = outcome.timers.of(SERVER).unwrap().clients[&client(0).ip()].probes.as_deref().unwrap();
     let value = |timer: &Option<afterfin::infer::timers::Timer>| timer.as_ref().unwrap().value.seconds();
     assert!((value(&probes.idle) - 60.0).abs() < 0.1 && (value(&probes.interval) - 5.0).abs() < 0.1, "{probes:?}");
     assert_eq!(probes.count, Some((3, 3)));

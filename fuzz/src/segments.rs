@@ -182,7 +182,7 @@ fn play(
         discarded: strange & 64 != 0,
         vantage: Vantage {
             interface: u32::from(strange & 128 != 0),
-            link_destination: (strange & 128 != 0).then_some(LinkAddress(u64::from(u.arbitrary::<u8>()?))),
+            link_destination: (strange & 128 != 0).then_some(LinkAddress::new(&[u.arbitrary()?])),
             ..Vantage::default()
         },
         head: payload,

@@ -173,6 +173,7 @@ fn counts(half: &HalfConnection) -> DirectionCounts {
         retransmissions: u64::from(counts.retransmissions),
         keepalive_probes: u64::from(counts.keepalive_probes),
         keepalive_probes_inferred: u64::from(counts.keepalive_probes_inferred),
+        incomplete_datagrams: u64::from(counts.incomplete_datagrams),
     }
 }
 

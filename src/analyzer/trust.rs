@@ -1,6 +1,8 @@
 //! How far the capture can be trusted: said first, felt in every confidence.
 
-use super::Account;
+use std::fmt::Write as _;
+
+use super::{Account, Incomplete};
 use crate::capture::Summary;
 use crate::detect::context::Context;
 use crate::detect::wording;
@@ -9,6 +11,9 @@ use crate::time::Span;
 
 /// Steps back of the clock by less than this are the normal disorder of several queues.
 const CLOCK_STEP: Span = Span::from_millis(100);
+
+/// So many senders of datagrams that never became whole are named.
+const SENDERS_NAMED: usize = 3;
 
 /// The inputs as the report shows them.
 pub fn inputs(summary: &Summary) -> Vec<Input> {
@@ -50,7 +55,28 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
         say("files", note.clone());
     }
     if account.incomplete_fragments > 0 {
-        say("ip-fragments", format!("{} never became whole", wording::count(account.incomplete_fragments, "fragmented datagram")));
+        say("ip-fragments", fragments(account, summary));
+    }
+    let skipped = |reason: &str| account.skipped.get(reason).copied().unwrap_or(0);
+    if skipped("802.11 fragment") > 0 {
+        say(
+            "802.11-fragments",
+            format!(
+                "{} beyond the first fragment of their 802.11 frame are not put together: lengths are those of the first fragment's IP header, \
+                 what the payload says beyond it is hidden",
+                wording::count(skipped("802.11 fragment"), "frame")
+            ),
+        );
+    }
+    let compressed = skipped("ppp compressed tcp").saturating_add(skipped("slip compressed tcp"));
+    if compressed > 0 {
+        say(
+            "compressed-headers",
+            format!(
+                "{} with a TCP header compressed by Van Jacobson's method (RFC 1144) not read: their connections are missing or have holes",
+                wording::count(compressed, "frame")
+            ),
+        );
     }
     let dropped: u64 = summary.interfaces.iter().filter_map(|interface| interface.dropped).sum();
     if dropped > 0 {
@@ -145,6 +171,25 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
         say("no-time", format!("{} have no time of their own", wording::count(account.untimed, "frame")));
     }
     list
+}
+
+/// Datagrams that never became whole, by sender: a lost fragment after a change of the path's MTU, or a capture that missed it.
+fn fragments(account: &Account, summary: &Summary) -> String {
+    let mut said = format!("{} never became whole", wording::count(account.incomplete_fragments, "fragmented datagram"));
+    let mut senders: Vec<&Incomplete> = account.incomplete.iter().collect();
+    senders.sort_by_key(|sender| (std::cmp::Reverse(sender.count), sender.first));
+    for (place, sender) in senders.iter().take(SENDERS_NAMED).enumerate() {
+        let connection = sender.stream.map_or_else(|| "no other segment of it".to_owned(), |stream| format!("connection {stream}"));
+        let input = usize::try_from(sender.first.file()).ok().and_then(|file| summary.inputs.get(file));
+        let file = input.filter(|_| summary.inputs.len() > 1).map_or_else(String::new, |input| format!(" of {}", input.name));
+        let (separator, frame) = (if place == 0 { ": " } else { "; " }, sender.first.number());
+        let _ =
+            write!(said, "{separator}{} from {} to {} ({connection}, first in frame {frame}{file})", sender.count, sender.src, sender.dst);
+    }
+    if let Some(more) = senders.len().checked_sub(SENDERS_NAMED).filter(|more| *more > 0) {
+        let _ = write!(said, "; and {more} more senders");
+    }
+    said
 }
 
 fn acknowledged_unseen(connection: &crate::tcp::Connection) -> bool {

@@ -10,6 +10,7 @@ mod head;
 use self::head::{Fields, RequestLine};
 use super::excerpt::Excerpt;
 use super::fingerprint::Fingerprint;
+use super::hand;
 use super::label;
 use super::reader::{Input, Note, Reader, Successor};
 use super::{Message, Protocol, What};
@@ -184,6 +185,8 @@ impl Http1 {
             let fields = head::fields(octets, line_end(octets));
             if matches!(message.what, What::Unknown | What::Continuation) {
                 self.describe_response(&mut message, status, is_http10, &fields);
+                let body = fields.end.and_then(|end| octets.get(end..)).unwrap_or_default();
+                message.hand = hand::of_response(status, fields.server, fields.names, body);
             }
             self.has_begun = true;
             if let Some(successor) = self.successor(status, &fields) {
@@ -367,6 +370,8 @@ fn describe_request(message: &mut Message, line: &RequestLine<'_>, fields: &Fiel
     message.announces_close = fields.close || (line.is_http10 == Some(true) && fields.end.is_some() && !fields.keep_alive);
     message.keep_alive_timeout = fields.timeout;
     message.keep_alive_max = fields.max;
+    message.product = hand::agent(fields.agent);
+    message.hand = hand::of_request(line.method, line.target, line.is_http10 == Some(true), fields.names, fields.end.is_some());
 }
 
 /// A request has a body only if its fields say so (RFC 9112 section 6.3). Where the block is cut and the method usually has one, the
@@ -390,7 +395,7 @@ fn continued(framing: Framing, more: &Fields<'_>) -> Framing {
 }
 
 fn line_end(octets: &[u8]) -> usize {
-    octets.iter().position(|octet| *octet == b'\n').map_or(octets.len(), |at| at.saturating_add(1))
+    memchr::memchr(b'\n', octets).map_or(octets.len(), |at| at.saturating_add(1))
 }
 
 /// The offset behind the first empty line of an excerpt that continues a header block.

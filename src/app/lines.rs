@@ -58,6 +58,10 @@ impl Lines {
         let known = if input.is_from_client() {
             input.starts_turn && grammar.openings.iter().any(|verb| starts_with_verb(octets, verb))
         } else {
+            // The other octets of a server's turn are not worth the search for the end of a line.
+            if !matches!(octets.first(), Some(b'1'..=b'5')) {
+                return None;
+            }
             let line = lines(octets).next().unwrap_or(octets);
             let names = |word: &[u8]| line.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
             match reply_code(line) {
@@ -204,8 +208,10 @@ impl Lines {
 
 /// The complete lines at the beginning of these octets, without their ends.
 pub(super) fn lines(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
-    octets.split_inclusive(|octet| *octet == b'\n').filter_map(|line| {
-        let line = line.strip_suffix(b"\n")?;
+    let mut from = 0_usize;
+    memchr::memchr_iter(b'\n', octets).filter_map(move |end| {
+        let line = octets.get(from..end)?;
+        from = end.saturating_add(1);
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     })
 }

@@ -10,6 +10,7 @@ mod excerpt;
 mod fingerprint;
 mod framing;
 mod ftp;
+mod hand;
 mod http1;
 mod http2;
 mod imap;
@@ -32,6 +33,7 @@ mod websocket;
 use arrayvec::ArrayString;
 
 pub use self::excerpt::Excerpt;
+pub use self::hand::Hand;
 use self::reader::{Input, Note, Reader, Successor};
 use crate::endpoint::Direction;
 
@@ -154,8 +156,10 @@ pub struct Message {
     pub fingerprint: u64,
     /// The request may be sent twice without harm by the protocol's own rules (HTTP GET, HEAD, OPTIONS, PUT, DELETE …).
     pub idempotent: Option<bool>,
-    /// The product that speaks (`Server:` header, a greeting), cut; empty if unknown.
+    /// The product that speaks (`Server:` header, product token of `User-Agent:`, a greeting), cut; empty if unknown.
     pub product: ArrayString<32>,
+    /// HTTP/1: how the speaker writes.
+    pub hand: Hand,
     /// The host that the client asks for (`Host:`, SNI), cut; empty if unknown.
     pub host: ArrayString<48>,
 }

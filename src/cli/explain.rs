@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::args::ExplainArgs;
 use super::{Failure, Status, output};
 use crate::detect::messages::{self, Message};
-use crate::detect::{self, KindPage, KnownTimeout};
+use crate::detect::{self, KindPage, KnownTimeout, Product};
 
 /// Columns of the text: a page, not the terminal, so that it reads the same in a ticket.
 const WIDTH: usize = 88;
@@ -82,15 +82,22 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
 /// The known timeouts that contain every word.
 fn timeouts(words: &[String]) -> Result<Status, Failure> {
     let rows = detect::known_timeouts(words);
-    if rows.is_empty() {
+    let products = detect::products(words);
+    if rows.is_empty() && products.is_empty() {
         return Err(Failure::new(&format!("{}: no known timeout has these words (afterfin explain timeouts lists all)", words.join(" "))));
     }
-    output::write(None, &mut |out| write_timeouts(&rows, out))?;
+    output::write(None, &mut |out| {
+        write_timeouts(&rows, out)?;
+        write_directives(&products, out)
+    })?;
     Ok(Status::Done)
 }
 
 /// One timeout in three lines: what and how long, what happens then, where it is written.
 fn write_timeouts(rows: &[&KnownTimeout], out: &mut dyn Write) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     writeln!(out, "Known default timeouts ({}; a row marked «not checked» is common knowledge whose source was not read):", rows.len())?;
     for row in rows {
         let default = match row.text {
@@ -102,6 +109,24 @@ fn write_timeouts(rows: &[&KnownTimeout], out: &mut dyn Write) -> io::Result<()>
         let unsure = if row.verified { "" } else { " (not checked)" };
         let what = [row.action, row.note].into_iter().filter(|text| !matches!(*text, "" | "none" | "-")).collect::<Vec<_>>().join("; ");
         for line in [what, format!("source: {}{unsure}", row.source)].into_iter().filter(|line| !line.is_empty()) {
+            for line in crate::render::text::wrap(&line, WIDTH - 2) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What to write into a product, for a timeout of N seconds.
+fn write_directives(products: &[&Product], out: &mut dyn Write) -> io::Result<()> {
+    if products.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhere a timeout of N seconds is set ({}):", products.len())?;
+    for product in products {
+        writeln!(out, "\n{}", product.name)?;
+        let lines = product.templates().into_iter().map(|(what, template)| format!("{what}: {template}"));
+        for line in lines.chain([format!("costs: {}", product.cost), format!("source: {}", product.source)]) {
             for line in crate::render::text::wrap(&line, WIDTH - 2) {
                 writeln!(out, "  {line}")?;
             }

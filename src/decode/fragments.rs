@@ -1,12 +1,13 @@
 //! Reassembly of IP datagrams in a bounded pool.
 //!
-//! The segment appears with the fragment that completes its datagram, as with Wireshark. What never completes is counted, so that the report
-//! can say so. Every fragment costs time linear in its own length: a bitmap of eight-octet blocks says what is there.
+//! The segment appears with the fragment that completes its datagram, as with Wireshark. What never completes was never delivered: it is no
+//! segment, but its first fragment names the connection, and is handed out as evidence when the datagram is given up. Every fragment costs time linear in its own length: a bitmap of eight-octet blocks says what is there.
 //!
 //! Overlaps: of IPv4 the octets that came first stay (RFC 791 leaves it open; any fixed rule will do); an IPv6 datagram with an overlap that is
 //! no plain repetition is discarded (RFC 5722). A datagram that waits for longer than [`MAX_AGE`] by the capture's own clock is given up
 //! (RFC 8200 section 4.5: 60 seconds).
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use ahash::RandomState;
@@ -14,6 +15,10 @@ use hashbrown::HashMap;
 
 use crate::decode::stacks::fixed_hasher;
 use crate::decode::walk::mix;
+use crate::endpoint::Endpoint;
+use crate::frame::FrameId;
+use crate::segment::IncompleteDatagram;
+use crate::seq::SeqNumber;
 use crate::time::{Span, Timestamp};
 
 /// Datagrams that wait at the same time; the oldest goes first.
@@ -26,6 +31,10 @@ const MAX_AGE: Span = Span::from_secs(60);
 const MAX_LENGTH: usize = 65_535;
 /// Fragment offsets count in units of so many octets.
 const BLOCK: usize = 8;
+/// The IP protocol number of TCP.
+const TCP: u8 = 6;
+/// Octets of a TCP header without options.
+const TCP_HEADER: usize = 20;
 
 /// What fragments of one datagram have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +73,15 @@ pub(crate) struct FragmentHeader {
     pub protocol: u8,
 }
 
+/// Where a fragment was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub frame: FrameId,
+    pub time: Timestamp,
+    /// As in [`crate::segment::Segment::tenant`].
+    pub tenant: u32,
+}
+
 /// A datagram that is complete.
 #[derive(Debug)]
 pub(crate) struct Datagram {
@@ -81,8 +99,8 @@ struct Partial {
     blocks_there: usize,
     /// Known once the last fragment came.
     length: Option<usize>,
-    /// What the first fragment says.
-    protocol: Option<u8>,
+    /// What the first fragment says, and where it was captured.
+    first: Option<(u8, Origin)>,
     first_seen: Timestamp,
     /// Place in the order of arrival.
     arrival: u64,
@@ -95,10 +113,12 @@ struct Partial {
 pub(crate) struct Fragments {
     partial: HashMap<DatagramKey, Partial, RandomState>,
     /// Keys in the order of arrival; entries whose datagram completed stay until they reach the front.
-    order: std::collections::VecDeque<(u64, DatagramKey)>,
+    order: VecDeque<(u64, DatagramKey)>,
     octets: usize,
     arrivals: u64,
     given_up: u64,
+    /// Of those given up, what has not been fetched yet.
+    evidence: VecDeque<IncompleteDatagram>,
 }
 
 impl Fragments {
@@ -106,22 +126,35 @@ impl Fragments {
     pub fn new() -> Self {
         Self {
             partial: HashMap::with_hasher(fixed_hasher()),
-            order: std::collections::VecDeque::new(),
+            order: VecDeque::new(),
             octets: 0,
             arrivals: 0,
             given_up: 0,
+            evidence: VecDeque::new(),
         }
     }
 
     /// TCP datagrams whose first fragment came and that were never completed: those given up and those that still wait.
     pub fn incomplete(&self) -> u64 {
-        let waiting = self.partial.values().filter(|partial| partial.protocol == Some(6)).count();
+        let waiting = self.partial.values().filter(|partial| partial.is_tcp()).count();
         self.given_up.saturating_add(waiting as u64)
     }
 
+    /// The next datagram that was given up, if its first fragment carries TCP.
+    pub fn next_incomplete(&mut self) -> Option<IncompleteDatagram> {
+        self.evidence.pop_front()
+    }
+
+    /// Gives up everything that still waits: the capture ends.
+    pub fn end(&mut self) {
+        while let Some((arrival, key)) = self.order.pop_front() {
+            self.give_up(arrival, &key);
+        }
+    }
+
     /// Takes a fragment; gives the datagram if it is now complete.
-    pub fn add(&mut self, header: &FragmentHeader, payload: &[u8], time: Timestamp) -> Option<Datagram> {
-        self.give_up_older_than(time);
+    pub fn add(&mut self, header: &FragmentHeader, payload: &[u8], origin: Origin) -> Option<Datagram> {
+        self.give_up_older_than(origin.time);
         let offset = header.offset as usize;
         // a fragment that is not the last carries whole blocks; what is beyond them is noise, as for Linux
         let payload = if header.more { payload.get(..payload.len() / BLOCK * BLOCK)? } else { payload };
@@ -134,10 +167,10 @@ impl Fragments {
         let partial = self.partial.entry(header.key).or_insert_with(|| {
             *arrivals = arrivals.wrapping_add(1);
             order.push_back((*arrivals, header.key));
-            Partial::new(time, *arrivals)
+            Partial::new(origin.time, *arrivals)
         });
         let before = partial.octets.capacity();
-        let is_complete = partial.place(header, offset, end, payload);
+        let is_complete = partial.place(header, offset, end, payload, origin);
         self.octets = self.octets.saturating_sub(before).saturating_add(partial.octets.capacity());
         if !is_complete {
             return None;
@@ -145,7 +178,8 @@ impl Fragments {
         let mut partial = self.partial.remove(&header.key)?;
         self.octets = self.octets.saturating_sub(partial.octets.capacity());
         partial.octets.truncate(partial.length?);
-        Some(Datagram { protocol: partial.protocol?, octets: partial.octets })
+        let (protocol, _) = partial.first?;
+        Some(Datagram { protocol, octets: partial.octets })
     }
 
     /// Gives up the oldest datagrams until `octets` more find room.
@@ -178,27 +212,49 @@ impl Fragments {
         }
         if let Some(partial) = self.partial.remove(key) {
             self.octets = self.octets.saturating_sub(partial.octets.capacity());
-            self.given_up = self.given_up.saturating_add(u64::from(partial.protocol == Some(6)));
+            self.given_up = self.given_up.saturating_add(u64::from(partial.is_tcp()));
+            if self.evidence.len() < MAX_DATAGRAMS {
+                self.evidence.extend(partial.evidence(key));
+            }
         }
     }
 }
 
 impl Partial {
     fn new(first_seen: Timestamp, arrival: u64) -> Self {
-        Self {
-            octets: Vec::new(),
-            blocks: Vec::new(),
-            blocks_there: 0,
-            length: None,
-            protocol: None,
-            first_seen,
-            arrival,
-            is_poisoned: false,
-        }
+        Self { octets: Vec::new(), blocks: Vec::new(), blocks_there: 0, length: None, first: None, first_seen, arrival, is_poisoned: false }
+    }
+
+    fn is_tcp(&self) -> bool {
+        self.first.is_some_and(|(protocol, _)| protocol == TCP)
+    }
+
+    /// What the first fragment tells of the segment. A fragment that is not the last has at least eight octets: ports and sequence number.
+    fn evidence(&self, key: &DatagramKey) -> Option<IncompleteDatagram> {
+        let (_, origin) = self.first.filter(|_| self.is_tcp())?;
+        let [s0, s1, d0, d1, a, b, c, d] = *self.octets.first_chunk()?;
+        let there = self.octets_from_the_beginning();
+        let header = self.octets.get(12).filter(|_| there > 12).map_or(0, |octet| usize::from(octet >> 4).saturating_mul(4));
+        Some(IncompleteDatagram {
+            frame: origin.frame,
+            time: origin.time,
+            src: Endpoint::new(key.src, u16::from_be_bytes([s0, s1])),
+            dst: Endpoint::new(key.dst, u16::from_be_bytes([d0, d1])),
+            tenant: origin.tenant,
+            seq: SeqNumber(u32::from_be_bytes([a, b, c, d])),
+            octets: u32::try_from(there.saturating_sub(header.max(TCP_HEADER))).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Octets before the first hole.
+    fn octets_from_the_beginning(&self) -> usize {
+        let whole = self.blocks.iter().take_while(|word| **word == u64::MAX).count();
+        let more = self.blocks.get(whole).map_or(0, |word| word.trailing_ones() as usize);
+        whole.saturating_mul(64).saturating_add(more).saturating_mul(BLOCK).min(self.octets.len())
     }
 
     /// Places the octets `offset..end`; true if nothing is missing any more.
-    fn place(&mut self, header: &FragmentHeader, offset: usize, end: usize, payload: &[u8]) -> bool {
+    fn place(&mut self, header: &FragmentHeader, offset: usize, end: usize, payload: &[u8], origin: Origin) -> bool {
         if self.is_poisoned || self.length.is_some_and(|length| end > length) {
             return false;
         }
@@ -208,8 +264,8 @@ impl Partial {
             }
             self.length = Some(end);
         }
-        if offset == 0 && self.protocol.is_none() {
-            self.protocol = Some(header.protocol);
+        if offset == 0 && self.first.is_none() {
+            self.first = Some((header.protocol, origin));
         }
         if self.octets.len() < end {
             self.octets.resize(end, 0);
@@ -234,13 +290,14 @@ impl Partial {
                 return false;
             }
         }
-        self.protocol.is_some() && self.length.is_some_and(|length| self.blocks_there == length.div_ceil(BLOCK))
+        self.first.is_some() && self.length.is_some_and(|length| self.blocks_there == length.div_ceil(BLOCK))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DatagramKey, FragmentHeader, Fragments, MAX_DATAGRAMS, MAX_OCTETS};
+    use super::{DatagramKey, FragmentHeader, Fragments, MAX_DATAGRAMS, MAX_OCTETS, Origin};
+    use crate::frame::FrameId;
     use crate::time::Timestamp;
 
     fn header(identification: u32, offset: u32, more: bool) -> FragmentHeader {
@@ -248,8 +305,8 @@ mod tests {
         FragmentHeader { key, offset, more, protocol: 6 }
     }
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::new(seconds, 0)
+    fn at(seconds: i64) -> Origin {
+        Origin { frame: FrameId::new(0, 7), time: Timestamp::new(seconds, 0), tenant: 0 }
     }
 
     #[test]
@@ -299,12 +356,28 @@ mod tests {
     }
 
     #[test]
+    fn datagram_given_up_tells_what_its_first_fragment_says() {
+        let mut pool = Fragments::new();
+        let mut segment = vec![0, 80, 1, 187, 0, 0, 0, 9, 0, 0, 0, 0, 0x60, 0x18, 1, 0, 0, 0, 0, 0];
+        segment.extend([7; 60]);
+        assert!(pool.add(&header(1, 0, true), &segment, at(0)).is_none());
+        assert!(pool.add(&header(1, 160, true), &[7; 80], at(1)).is_none(), "a hole between them");
+        assert!(pool.add(&header(2, 8, true), &[7; 80], at(1)).is_none(), "no first fragment: nobody knows whose it was");
+        assert_eq!(pool.next_incomplete(), None, "it may still come");
+        pool.end();
+        let seen = pool.next_incomplete().unwrap();
+        assert_eq!((seen.src.to_string(), seen.dst.to_string()), ("10.0.0.1:80".into(), "10.0.0.2:443".into()));
+        assert_eq!((seen.seq.0, seen.octets, seen.frame.number(), seen.time), (9, 56, 7, Timestamp::new(0, 0)));
+        assert_eq!((pool.next_incomplete(), pool.incomplete(), pool.partial.len()), (None, 1, 0));
+    }
+
+    #[test]
     fn pool_is_bounded_in_datagrams_and_octets() {
         let mut pool = Fragments::new();
         for identification in 0..5000 {
             pool.add(&header(identification, 0, true), &[0; 8], at(0));
         }
-        assert_eq!((pool.partial.len(), pool.incomplete()), (MAX_DATAGRAMS, 5000));
+        assert_eq!((pool.partial.len(), pool.incomplete(), pool.evidence.len()), (MAX_DATAGRAMS, 5000, MAX_DATAGRAMS));
         assert!(pool.order.len() <= MAX_DATAGRAMS * 4 + 1);
         for identification in 0..5000 {
             pool.add(&header(identification, 65_000, true), &[0; 520], at(0));

@@ -4,7 +4,7 @@
 //! twenty octets of TCP header make a segment, whatever the snap length cut after them, and payload lengths come from the IP header.
 
 use crate::capture::Interface;
-use crate::decode::fragments::Fragments;
+use crate::decode::fragments::{Fragments, Origin};
 use crate::decode::link::LinkReader;
 use crate::decode::parts::{Aggregate, Parts};
 use crate::decode::plain::Plain;
@@ -12,9 +12,10 @@ use crate::decode::stacks::{Stacks, SubInterfaces};
 use crate::decode::tcp::Tcp;
 use crate::decode::view::View;
 use crate::decode::walk::{Arrived, End, Ip, Next, Walk, fold32, mix};
+use crate::endpoint::Endpoint;
 use crate::frame::Frame;
 use crate::options::Separate;
-use crate::segment::{IcmpQuote, Segment, Vantage};
+use crate::segment::{IcmpQuote, IncompleteDatagram, Segment, Vantage};
 use crate::time::Timestamp;
 
 mod fragments;
@@ -45,11 +46,23 @@ pub enum Decoded<'a> {
     Segment(Segment<'a>),
     /// An ICMP error that quotes a TCP segment; counted as skipped (`icmp error`).
     IcmpQuote(IcmpQuote),
+    /// A TCP header whose length field is below 20; counted as malformed ([`SHORT_HEADER`]). It is no segment, but its 4-tuple is known.
+    ShortHeader {
+        /// The sender.
+        src: Endpoint,
+        /// The receiver.
+        dst: Endpoint,
+        /// As in [`Segment::tenant`].
+        tenant: u32,
+    },
     /// Sound, but not TCP, or of a kind that is not read; the reason is a short fixed text, e.g. `udp`, `arp`, `link type 147`.
     Skipped(&'static str),
     /// Should have been readable but is not; the reason says layer and what is wrong, e.g. `ipv4: header length below 20`.
     Malformed(&'static str),
 }
+
+/// The reason under which a [`Decoded::ShortHeader`] counts as malformed.
+pub const SHORT_HEADER: &str = tcp::LENGTH_BELOW_20;
 
 /// Decodes frames; keeps the bounded state that decoding needs (fragments, the table of encapsulation stacks).
 #[derive(Debug)]
@@ -117,7 +130,9 @@ impl Decoder {
         let arrived = match arrive(reader, frame.link_type.0, view, &mut walk) {
             Ok(Arrived::Fragment(view)) => {
                 *datagram = walk.fragment.map(|header| header.key.number());
-                complete(view, &mut walk, fragments, assembled, time)
+                let interface = vantage_interface(sub_interfaces.number(walk.sub_interface), frame.interface);
+                let origin = |walk: &Walk<'_>| Origin { frame: frame.id, time, tenant: tenant(options.separate, walk, interface) };
+                complete(view, &mut walk, fragments, assembled, &origin)
             }
             arrived => arrived,
         };
@@ -194,8 +209,18 @@ impl Decoder {
         text
     }
 
+    /// A TCP datagram in fragments that was given up, until there is none more: too old, pushed out, or the end of the capture.
+    pub fn next_incomplete(&mut self) -> Option<IncompleteDatagram> {
+        self.fragments.next_incomplete()
+    }
+
+    /// The capture ends: datagrams that still wait for fragments are given up.
+    pub fn end(&mut self) {
+        self.fragments.end();
+    }
+
     /// TCP datagrams whose first fragment was captured and that never became complete: those given up (see `fragments` for the limits) and
-    /// those that still wait. Ask at the end of the capture; the report counts them as `ip fragment incomplete`.
+    /// those that still wait. Ask at the end of the capture.
     pub fn incomplete_fragments(&self) -> u64 {
         self.fragments.incomplete()
     }
@@ -251,6 +276,10 @@ fn finish<'a>(
             let tcp = match tcp::read(view) {
                 Ok(tcp) => tcp,
                 Err(End::Skipped(reason)) => return Decoded::Skipped(reason),
+                Err(End::Malformed(reason)) if reason == SHORT_HEADER => {
+                    let (src, dst) = ip.endpoints(view.be16(0).unwrap_or(0), view.be16(2).unwrap_or(0));
+                    return Decoded::ShortHeader { src, dst, tenant };
+                }
                 Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
             };
             let vantage = Vantage {
@@ -322,12 +351,12 @@ fn complete<'a>(
     walk: &mut Walk<'a>,
     fragments: &mut Fragments,
     assembled: &'a mut [Vec<u8>; 2],
-    time: Timestamp,
+    origin: &dyn Fn(&Walk<'_>) -> Origin,
 ) -> Result<Arrived<'a>, End> {
     let [outer, inner] = assembled;
-    let arrived = reassemble(view, walk, fragments, outer, time)?;
+    let arrived = reassemble(view, walk, fragments, outer, origin)?;
     let Arrived::Fragment(view) = arrived else { return Ok(arrived) };
-    reassemble(view, walk, fragments, inner, time)
+    reassemble(view, walk, fragments, inner, origin)
 }
 
 /// Walks on inside the datagram that the fragment at `view` completes.
@@ -336,11 +365,11 @@ fn reassemble<'a>(
     walk: &mut Walk<'a>,
     fragments: &mut Fragments,
     assembled: &'a mut Vec<u8>,
-    time: Timestamp,
+    origin: &dyn Fn(&Walk<'_>) -> Origin,
 ) -> Result<Arrived<'a>, End> {
     let missing = End::Skipped("ip fragment");
     let header = walk.fragment.take().ok_or(missing)?;
-    let datagram = fragments.add(&header, view.octets, time).ok_or(missing)?;
+    let datagram = fragments.add(&header, view.octets, origin(walk)).ok_or(missing)?;
     *assembled = datagram.octets;
     walk.run(Next::Protocol(datagram.protocol), View::whole(assembled))
 }

@@ -56,8 +56,8 @@ fn ethernet(captured: &[u8]) -> Option<Plain<'_>> {
     }
     let plain = Plain::packet(u16::from_be_bytes([t0, t1]), packet)?;
     Some(Plain {
-        link_source: Some(LinkAddress(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))),
-        link_destination: Some(LinkAddress(u64::from_be_bytes([0, 0, d0, d1, d2, d3, d4, d5]))),
+        link_source: Some(LinkAddress::from_bits(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))),
+        link_destination: Some(LinkAddress::from_bits(u64::from_be_bytes([0, 0, d0, d1, d2, d3, d4, d5]))),
         ..plain
     })
 }
@@ -69,7 +69,7 @@ fn linux_cooked_2(captured: &[u8]) -> Option<Plain<'_>> {
     let [t0, t1, _, _, i0, i1, i2, i3, 0, _, _, 6, s0, s1, s2, s3, s4, s5, ..] = *header else { return None };
     let plain = Plain::packet(u16::from_be_bytes([t0, t1]), packet)?;
     Some(Plain {
-        link_source: Some(LinkAddress(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))),
+        link_source: Some(LinkAddress::from_bits(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))),
         sub_interface: Some(SubInterface::Index(u32::from_be_bytes([i0, i1, i2, i3]))),
         ..plain
     })
@@ -80,7 +80,7 @@ fn linux_cooked_1(captured: &[u8]) -> Option<Plain<'_>> {
     let (header, packet) = captured.split_first_chunk::<16>()?;
     let [_, _, 0, _, 0, 6, s0, s1, s2, s3, s4, s5, _, _, t0, t1] = *header else { return None };
     let plain = Plain::packet(u16::from_be_bytes([t0, t1]), packet)?;
-    Some(Plain { link_source: Some(LinkAddress(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))), ..plain })
+    Some(Plain { link_source: Some(LinkAddress::from_bits(u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]))), ..plain })
 }
 
 /// A header of twenty octets, no fragment, TCP, a total length.

@@ -11,6 +11,9 @@ use crate::seq::SeqNumber;
 /// Octets of a TCP header without options.
 const HEADER: usize = 20;
 
+/// Why a header whose length field is too small is refused.
+pub(crate) const LENGTH_BELOW_20: &str = "tcp: header length below 20";
+
 /// A TCP header that was checked, and what the capture kept of its segment. Fields are read when they are asked for: the segment is built
 /// in its place, nothing is copied on the way.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +31,7 @@ pub(crate) fn read(view: View<'_>) -> Result<Tcp<'_>, End> {
     };
     let tcp = Tcp { header, segment: view };
     if usize::from(tcp.header_length()) < HEADER {
-        return Err(End::Malformed("tcp: header length below 20"));
+        return Err(End::Malformed(LENGTH_BELOW_20));
     }
     Ok(tcp)
 }

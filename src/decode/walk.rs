@@ -266,7 +266,7 @@ fn outer_hash(src: IpAddr, dst: IpAddr) -> u32 {
         IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
         IpAddr::V6(a) => a.octets(),
     };
-    let fold = |address| octets(address).chunks_exact(4).fold(0, |hash, word| mix(hash, LinkAddress::new(word).0));
+    let fold = |address| octets(address).chunks_exact(4).fold(0, |hash, word| mix(hash, LinkAddress::new(word).bits()));
     let sum = fold(src).wrapping_add(fold(dst));
     fold32(sum)
 }

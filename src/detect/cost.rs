@@ -1,17 +1,21 @@
 //! What it cost: requests, connections held dead, handshakes, sockets in TIME_WAIT, ports.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::context::Context;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Role};
 use crate::infer::churn;
-use crate::report::{Cost, Finding, How, Retried, Severity, StateView};
+use crate::report::{Cost, Finding, How, PortsInUse, Retried, Severity, StateView, TimeWait};
 use crate::tcp::Connection;
 use crate::time::{Span, Timestamp};
 
 /// A socket whose side closed first stays for so long (Linux: TCP_TIMEWAIT_LEN, include/net/tcp.h).
 const TIME_WAIT: Span = Span::from_secs(60);
+
+/// So many hosts, and so many pairs of client host and server endpoint, are shown.
+const SHOWN: usize = 8;
 
 /// So many intervals of the capture are shown.
 const MOMENTS: i64 = 48;
@@ -29,6 +33,7 @@ pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
         if let Some(span) = context.observer.watch(at).and_then(|watch| watch.half_closed.as_deref()) {
             let until = span.ended.map_or(context.end, |(mark, _)| mark.time).min(context.recorded_until(span.fin.time));
             cost.dead_held = cost.dead_held + until.since(span.fin.time).max(Span::ZERO);
+            cost.dead_connections += 1;
         }
     }
     let pairs = context.observer.samples.servers.values().flat_map(|seen| seen.clients.values());
@@ -43,28 +48,31 @@ pub fn is_loss(finding: &Finding) -> bool {
     finding.kind.is_request_loss() && finding.severity == Severity::Error && finding.consequence_of.is_none()
 }
 
-/// When a connection's first closer entered TIME_WAIT, and its address.
-fn entered_time_wait(connection: &Connection) -> Option<(Timestamp, Endpoint)> {
+/// When a connection's first closer entered TIME_WAIT, its address and its side.
+fn entered_time_wait(connection: &Connection) -> Option<(Timestamp, Endpoint, Role)> {
     let close = connection.close.filter(|close| close.how == How::Fin)?;
     let both = connection.halves.iter().map(|half| half.effective_fin().map(|fin| fin.mark.time));
     let last = both.collect::<Option<Vec<Timestamp>>>()?.into_iter().max()?;
-    (connection.state_view() == StateView::Closed).then_some((last, connection.key.endpoint(close.side)))
+    let role = if close.side == connection.client { Role::Client } else { Role::Server };
+    (connection.state_view() == StateView::Closed).then_some((last, connection.key.endpoint(close.side), role))
 }
 
 fn time_wait(cost: &mut Cost, context: &Context<'_>) {
-    let mut by_host: BTreeMap<IpAddr, Vec<Timestamp>> = BTreeMap::new();
-    for (time, endpoint) in context.connections.iter().filter_map(entered_time_wait) {
-        by_host.entry(endpoint.ip()).or_default().push(time);
+    let mut by_host: BTreeMap<(IpAddr, Role), Vec<Timestamp>> = BTreeMap::new();
+    for (time, endpoint, role) in context.connections.iter().filter_map(entered_time_wait) {
+        by_host.entry((endpoint.ip(), role)).or_default().push(time);
     }
-    for (host, mut times) in by_host {
-        times.sort_unstable();
-        let peak = most_at_once(times.iter().map(|time| (*time, *time + TIME_WAIT)));
-        if peak > cost.time_wait_peak {
-            cost.time_wait_peak = peak;
-            cost.time_wait_host = Some(host);
-            cost.time_wait = over_time(&times, context);
-        }
-    }
+    let mut hosts: Vec<(u64, IpAddr, Role, Vec<Timestamp>)> = by_host
+        .into_iter()
+        .map(|((host, role), mut times)| {
+            times.sort_unstable();
+            (most_at_once(times.iter().map(|time| (*time, *time + TIME_WAIT))), host, role, times)
+        })
+        .collect();
+    hosts.sort_by_key(|(peak, host, role, _)| (Reverse(*peak), *host, *role));
+    hosts.truncate(SHOWN);
+    cost.time_wait =
+        hosts.into_iter().map(|(peak, host, side, times)| TimeWait { host, side, peak, over_time: over_time(&times, context) }).collect();
 }
 
 /// How many of the sockets that entered TIME_WAIT at these times are in it, at evenly spaced moments of the capture.
@@ -81,28 +89,28 @@ fn over_time(times: &[Timestamp], context: &Context<'_>) -> Vec<(Timestamp, u64)
         .collect()
 }
 
-/// The most ports that one client host had in use towards one destination, TIME_WAIT included.
+/// The most ports that a client host had in use towards one destination, TIME_WAIT included.
 fn ports(cost: &mut Cost, context: &Context<'_>) {
     let mut by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>> = BTreeMap::new();
     for connection in context.connections.iter() {
         let over = matches!(connection.state_view(), StateView::Closed | StateView::Reset);
         let mut until = if over { connection.latest } else { context.end };
-        if let Some((time, endpoint)) = entered_time_wait(connection)
+        if let Some((time, endpoint, _)) = entered_time_wait(connection)
             && endpoint == connection.client_endpoint()
         {
             until = time + TIME_WAIT;
         }
         by_pair.entry((connection.client_endpoint().ip(), connection.server_endpoint())).or_default().push((connection.first.time, until));
     }
-    for ((client, server), mut spans) in by_pair {
-        spans.sort_unstable();
-        let peak = most_at_once(spans.iter().copied());
-        if peak > cost.ports_peak {
-            cost.ports_peak = peak;
-            cost.ports_peak_client = Some(client);
-            cost.ports_peak_server = Some(server.into());
-        }
-    }
+    cost.ports = by_pair
+        .into_iter()
+        .map(|((client, server), mut spans)| {
+            spans.sort_unstable();
+            PortsInUse { client, server: server.into(), peak: most_at_once(spans.iter().copied()) }
+        })
+        .collect();
+    cost.ports.sort_by_key(|ports| (Reverse(ports.peak), ports.client, ports.server));
+    cost.ports.truncate(SHOWN);
 }
 
 /// The largest number of spans that overlap; they come in the order of their beginnings.

@@ -7,6 +7,9 @@ use super::context::Context;
 use super::{timeline, wording};
 use crate::report::{EndpointView, Finding, Group, Kind, Severity, TimerState};
 
+/// So many pieces of advice stand above a group: both remedies with their directives, the margin, and what a client can do.
+const KEPT_ADVICE: usize = 6;
+
 /// Groups the findings, the worst group first.
 pub fn groups(findings: &[Finding], context: &Context<'_>) -> Vec<Group> {
     let mut by_pair: BTreeMap<(IpAddr, EndpointView), Vec<usize>> = BTreeMap::new();
@@ -43,7 +46,7 @@ fn group(client: IpAddr, server: EndpointView, list: Vec<usize>, findings: &[Fin
     by_weight.sort_by_key(|finding| (finding.kind, std::cmp::Reverse(finding.idle)));
     for finding in by_weight {
         for line in &finding.advice {
-            if advice.len() < 4 && !advice.iter().any(|known| similar(known, line)) {
+            if advice.len() < KEPT_ADVICE && !advice.iter().any(|known| similar(known, line)) {
                 advice.push(line.clone());
             }
         }

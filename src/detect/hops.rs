@@ -1,5 +1,7 @@
 //! The hops of the path and their timers in words.
 
+use std::fmt::Write as _;
+
 use super::wording;
 use crate::infer::ChainHop;
 use crate::infer::chain::SideTimer;
@@ -23,7 +25,8 @@ fn row(hop: &ChainHop) -> Hop {
         client: hop.client,
         server: hop.server.into(),
         client_timer: hop.client_keeps(),
-        client_at_least: hop.client_timer.is_none() && hop.held.is_some(),
+        client_at_least: hop.client_timer.is_none() && hop.elsewhere.is_none() && hop.held.is_some(),
+        client_seen_at: hop.elsewhere.map(|seen| seen.server.into()),
         server_timer: hop.server_timer.map(|timer| timer.value),
         path_low: hop.path.1.and(hop.path.0),
         path_high: hop.path.1,
@@ -59,23 +62,37 @@ pub fn says(hop: &ChainHop) -> String {
             (None, None) => String::new(),
         },
     };
-    let mut text = text;
-    if let (Some(low), Some(high)) = hop.path
-        && low < high
-    {
-        if !text.is_empty() {
-            text.push_str("; ");
-        }
-        let path = format!(
-            "something between {} and {} forgets silent connections after more than {} and at most {}",
-            hop.client,
-            hop.server,
-            wording::span(low),
-            wording::span(high)
-        );
-        text.push_str(&path);
+    let Some(path) = path(hop) else { return sentence(&text) };
+    match hop.in_order() {
+        Some(false) => sentence(&format!("{text}; {path}")),
+        _ if hop.server_timer.is_some() => sentence(&format!("{path}; {text}")),
+        _ => sentence(&path),
     }
-    sentence(&text)
+}
+
+/// What a device between allows, what the client does, and what to change.
+pub fn path(hop: &ChainHop) -> Option<String> {
+    let (Some(low), Some(high)) = hop.path else { return None };
+    if low >= high {
+        return None;
+    }
+    let mut text = format!(
+        "something between {} and {} forgets silent connections after more than {} and at most {}",
+        hop.client,
+        hop.server,
+        wording::span(low),
+        wording::span(high)
+    );
+    if hop.client_keeps().is_some_and(|keeps| keeps >= high) {
+        let _ = write!(
+            text,
+            "; {}: let it give them up after less than {}, or send TCP keepalive probes from {} on",
+            keeps(hop),
+            wording::span(whole_down(low)),
+            wording::span(whole_down(Span(low.nanos() / 2)))
+        );
+    }
+    Some(text)
 }
 
 fn server(hop: &ChainHop) -> String {
@@ -98,13 +115,14 @@ fn out_of_order(hop: &ChainHop, timer: SideTimer) -> String {
 /// `raise the server's keep-alive above 300 s, or lower the proxy's below 9 s`.
 pub fn remedies(hop: &ChainHop) -> String {
     let raise = hop.raise_to().map(|value| format!("raise the server's keep-alive above {}", wording::span(whole_up(value))));
-    let lower = hop.lower_to().map(|value| format!("lower the {}'s below {}", role(hop), wording::span(whole_down(value))));
+    let lower = hop.lower_to().map(|value| format!("lower the {}'s below {}", role(hop), wording::span(whole_below(value))));
     [raise, lower].into_iter().flatten().collect::<Vec<_>>().join(", or ")
 }
 
 fn keeps(hop: &ChainHop) -> String {
     match (hop.client_timer, hop.held) {
         (Some(timer), _) => format!("{} keeps connections for {}", client(hop), with_basis(timer)),
+        (None, _) if hop.elsewhere.is_some() => format!("{} keeps connections {}", client(hop), elsewhere(hop)),
         (None, Some(held)) => format!("{} keeps connections for at least {}", client(hop), wording::span(held.idle)),
         (None, None) => format!("how long {} keeps connections is not seen", client(hop)),
     }
@@ -120,11 +138,20 @@ fn in_order(hop: &ChainHop) -> String {
 }
 
 fn unknown_order(hop: &ChainHop, timer: SideTimer) -> String {
-    let reuse = match hop.reused {
+    let mut reuse = match hop.reused {
         Some(gap) => format!("{} used one after {} at most", client(hop), wording::span(gap.idle)),
         None => format!("{} was not seen to use one again after an idle gap", client(hop)),
     };
+    if let Some(seen) = hop.elsewhere {
+        let order = if seen.timer.value + hop.rtt < timer.value { "in order" } else { "the wrong order" };
+        let _ = write!(reuse, ", and keeps them {}: {order}, if its timer is the same here", elsewhere(hop));
+    }
     format!("{} closes after {}, {reuse}", server(hop), with_basis(timer))
+}
+
+/// `for 20 s (n = 4) as on its connections to 10.0.0.3:80`.
+fn elsewhere(hop: &ChainHop) -> String {
+    hop.elsewhere.map_or_else(String::new, |seen| format!("for {}, measured on its connections to {}", with_basis(seen.timer), seen.server))
 }
 
 /// `10 s (n = 41)`.
@@ -133,6 +160,8 @@ pub fn with_basis(timer: SideTimer) -> String {
     match (timer.samples, timer.state) {
         (0, _) => format!("{value} (as assumed)"),
         (n, TimerState::Measured) => format!("{value} (n = {n})"),
+        (1, _) => format!("{value} (seen once)"),
+        (2, _) => format!("{value} (seen twice)"),
         (n, _) => format!("{value} (seen {})", wording::count(n, "time")),
     }
 }
@@ -147,6 +176,11 @@ pub fn whole_up(value: Span) -> Span {
 pub fn whole_down(value: Span) -> Span {
     let unit = if value >= Span::from_secs(2) { NANOS_PER_SECOND } else { NANOS_PER_SECOND / 10 };
     Span(value.nanos() / unit * unit)
+}
+
+/// The whole second to stay at or below; a tenth of a second below one is within the margin.
+pub fn whole_below(value: Span) -> Span {
+    if value >= Span::from_secs(2) { whole_down(value + Span(NANOS_PER_SECOND / 10)) } else { whole_down(value) }
 }
 
 /// A host name out of a capture, without what a terminal or a page could take for its own.

@@ -40,6 +40,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use crate::infer::known_timeouts::KnownTimeout;
+pub use crate::infer::products::Product;
 
 use crate::endpoint::Role;
 use crate::infer::ChainHop;
@@ -71,6 +72,11 @@ pub struct KindPage {
 /// Known default timeouts that contain every word, in any field; without words, all of them.
 pub fn known_timeouts(words: &[String]) -> Vec<&'static KnownTimeout> {
     crate::infer::known_timeouts::search(words)
+}
+
+/// Products with their directives that contain every word; without words, all of them.
+pub fn products(words: &[String]) -> Vec<&'static Product> {
+    crate::infer::products::search(words)
 }
 
 /// The registry: every kind of finding that is detected, in the order of severity.
@@ -150,8 +156,9 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
         findings.extend(keepalive_too_slow::judge(*server, Role::Server, known, &known.probes, &seen.probes, context));
         for (client, pair) in &seen.clients {
             findings.extend(connection_churn::judge(*client, *server, pair));
-            if let Some(timers) = known.clients.get(client) {
-                findings.extend(keepalive_too_slow::judge(*server, Role::Client, known, &timers.probes, &pair.probes, context));
+            let timers = known.clients.get(client).and_then(|timers| timers.probes.as_deref());
+            if let (Some(timers), Some(probes)) = (timers, pair.probes.as_deref()) {
+                findings.extend(keepalive_too_slow::judge(*server, Role::Client, known, timers, probes, context));
             }
         }
     }

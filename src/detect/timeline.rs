@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::context::Context;
 use super::wording;
 use crate::endpoint::{Direction, Side};
+use crate::observe::legs::Relation;
 use crate::observe::log::{Event, Log, What};
 use crate::report::{EntryKind, Finding, FrameRef, GapEnd, RstShape, Timeline, TimelineEntry};
 use crate::segment::IcmpError;
@@ -16,7 +17,13 @@ use crate::time::{Span, Timestamp};
 pub fn of_stream(stream: u64, context: &Context<'_>, findings: &[Finding]) -> Option<Timeline> {
     let (at, connection) = context.connection(stream)?;
     let log = context.observer.watch(at)?.log.as_deref()?;
-    Some(Builder::new(connection, log, findings, context.end).build())
+    let mut builder = Builder::new(connection, log, findings, context.end);
+    builder.legs = context
+        .legs(at)
+        .iter()
+        .filter_map(|(other, relation)| context.connections.get(*other).map(|other| leg(other, *relation)))
+        .collect();
+    Some(builder.build())
 }
 
 struct Builder<'a> {
@@ -32,6 +39,8 @@ struct Builder<'a> {
     pending_request: Option<(usize, Timestamp)>,
     syn: Option<Event>,
     syn_ack: Option<Event>,
+    /// The other connections that it belongs together with.
+    legs: Vec<String>,
 }
 
 impl<'a> Builder<'a> {
@@ -49,10 +58,27 @@ impl<'a> Builder<'a> {
                 notes.entry(evidence.frame).or_insert((finding.number, finding));
             }
         }
-        Self { connection, log, notes, surfaced, end, entries: Vec::new(), closed: None, pending_request: None, syn: None, syn_ack: None }
+        Self {
+            connection,
+            log,
+            notes,
+            surfaced,
+            end,
+            entries: Vec::new(),
+            closed: None,
+            pending_request: None,
+            syn: None,
+            syn_ack: None,
+            legs: Vec::new(),
+        }
     }
 
     fn build(mut self) -> Timeline {
+        for text in std::mem::take(&mut self.legs) {
+            let frame = Some(FrameRef::from(self.connection.first.frame));
+            let (kind, at, direction, span, finding) = (EntryKind::Note, Span::ZERO, None, None, None);
+            self.entries.push(TimelineEntry { at, frame, kind, direction, text, note: String::new(), span, finding });
+        }
         let omitted_after = self.log.omitted_after();
         for (at, event) in self.log.events().enumerate() {
             if at == omitted_after && self.log.omitted > 0 {
@@ -139,6 +165,11 @@ impl<'a> Builder<'a> {
                 }
             }
             What::Icmp(error) => self.push(event, EntryKind::Icmp, None, icmp(error), String::new()),
+            What::Incomplete(octets) => {
+                let text = format!("an IP datagram of the {who} that never became whole: fragments are missing");
+                let note = format!("{} of its payload captured; not delivered", wording::count(u64::from(octets), "octet"));
+                self.push(event, EntryKind::Note, Some(direction), text, note);
+            }
             What::Restart => {
                 let text = "a new incarnation of this 4-tuple (its SYN was not captured)".to_string();
                 self.push(event, EntryKind::Note, None, text, String::new());
@@ -293,6 +324,15 @@ impl<'a> Builder<'a> {
                 finding: None,
             });
         }
+    }
+}
+
+/// Names the other leg of a connection, and what says that it is one.
+fn leg(other: &Connection, relation: Relation) -> String {
+    let (stream, client, server) = (other.stream, other.client_endpoint(), other.server_endpoint());
+    match relation {
+        Relation::Nat => format!("the same connection as {stream} ({client} to {server}): the same sequence numbers under another 4-tuple"),
+        Relation::Proxy => format!("one request with connection {stream} ({client} to {server}): sent on while the caller waited"),
     }
 }
 

@@ -17,7 +17,7 @@ const SHOWN_LOSSES: usize = 3;
 pub const PAGE: KindPage = KindPage {
     kind: Kind::TimeoutMismatch,
     title: "the client keeps idle connections longer than the server (or a device between) does",
-    seen: "Per client host and server endpoint: the server's idle timer, measured on its closes of idle connections, is shorter than the client's, measured on the client's own closes or, where it never closes first, at least the longest time after which it used a connection again or let the server close it. Or a device between forgets silent connections earlier than the client gives them up.",
+    seen: "Per client host and server endpoint: the server's idle timer, measured on its closes of idle connections, is shorter than the client's, measured on the client's own closes (to this server, or to another one of the same kind) or, where it never closes first, at least the longest time after which it used a connection again or let the server close it. Or a device between forgets silent connections earlier than the client gives them up.",
     why: "Whoever reuses a connection has to let go of it first. In the wrong order every idle connection ends by the server's close, and a request that is sent at that moment, or by a client that does not look, is lost: stale-reuse, close-race, swallowed-request, state-lost and silent-drop are its consequences.",
     not_a_problem: "A client that never uses a connection twice cannot lose a request so. A client that notices every close in time has lost nothing in this capture; the race remains.",
     fix: "Raise the server's keep-alive timeout above the client's, or lower the client's below the server's, by a margin of a round trip and the granularity of both timers (a second or more). Which of both is a question of who is easier to change: the first costs the server idle sockets, the second costs handshakes. With a device between, keep both below its timeout, or send TCP keepalive probes from less than half of it on.",
@@ -42,14 +42,16 @@ fn server_closes(hop: &ChainHop, losses: &[&Finding]) -> Option<Finding> {
     let out_of_order = hop.in_order() == Some(false);
     let noticed = hop.closed_by_server.saturating_sub(lost.len() as u64);
     let sure = server.state == TimerState::Measured || server.samples == 0;
-    let unhurt = out_of_order && sure && (hop.client_timer.is_some() || hop.closed_by_server >= NOTICED_FROM);
+    let longer_elsewhere = hop.elsewhere.is_some_and(|seen| seen.timer.value > server.value + hop.margin()) && hop.closed_by_server > 0;
+    let unhurt = out_of_order && sure && (hop.client_timer.is_some() || longer_elsewhere || hop.closed_by_server >= NOTICED_FROM);
     if !(unhurt || (met && !lost.is_empty())) {
         return None;
     }
     let mut finding = begin(hop, &lost);
-    let keeps = match hop.client_timer {
-        Some(timer) => wording::span(timer.value),
-        None => format!("{} or more", wording::span(held)),
+    let keeps = match (hop.client_timer, hop.elsewhere) {
+        (Some(timer), _) => wording::span(timer.value),
+        (None, Some(_)) => wording::span(held),
+        (None, None) => format!("{} or more", wording::span(held)),
     };
     let what = match lost.len() {
         0 => "nothing lost yet".to_string(),
@@ -61,10 +63,13 @@ fn server_closes(hop: &ChainHop, losses: &[&Finding]) -> Option<Finding> {
         hops::role(hop)
     ));
     finding.cause = Some("server-closes-first".to_string());
-    finding.idle = Some(held);
+    finding.idle = hop.kept();
     finding.reasons.push(basis("server", server));
     if let Some(timer) = hop.client_timer {
         finding.reasons.push(basis(hops::role(hop), timer));
+    } else if let Some(seen) = hop.elsewhere {
+        let there = format!("{}, on its connections to {}", basis(hops::role(hop), seen.timer), seen.server);
+        finding.reasons.push(format!("{there}: taken for likely here, where the server closes first"));
     }
     if lost.is_empty() {
         let closes = match noticed {

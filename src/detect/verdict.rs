@@ -24,7 +24,7 @@ pub fn sentences(findings: &[Finding], cost: &Cost, context: &Context<'_>) -> Ve
     }
     let root = which_timer(findings, context).map(|(sentence, _)| sentence);
     let found = root.is_some();
-    sentences.extend(root);
+    sentences.extend(root.or_else(|| what_may_forget(findings, context)));
     sentences.push(what_happened(findings, cost));
     if !found {
         sentences.extend(whose_timer(findings, context));
@@ -39,12 +39,14 @@ fn which_timer<'f>(findings: &'f [Finding], context: &Context<'_>) -> Option<(St
         let same = |loss: &&Finding| is_loss(loss) && loss.client.ip == finding.client.ip && loss.server == finding.server;
         findings.iter().filter(same).map(|loss| loss.count).sum::<u64>()
     };
-    let root = findings
-        .iter()
-        .filter(|finding| finding.kind == Kind::TimeoutMismatch)
-        .max_by_key(|finding| (finding.severity, lost_under(finding), std::cmp::Reverse(finding.number)))?;
+    let root =
+        findings.iter().filter(|finding| matches!(finding.kind, Kind::TimeoutMismatch | Kind::KeepaliveTooSlow)).max_by_key(|finding| {
+            (finding.kind == Kind::TimeoutMismatch, finding.severity, lost_under(finding), std::cmp::Reverse(finding.number))
+        })?;
     let hop = context.hop(root.client.ip, Endpoint::new(root.server.ip, root.server.port))?;
-    Some((hops::says(hop), root))
+    let sentence = hops::says(hop);
+    let sentence = if root.kind == Kind::KeepaliveTooSlow { format!("{}. {sentence}", root.headline) } else { sentence };
+    Some((sentence, root))
 }
 
 /// With a capital and a full stop.
@@ -107,6 +109,13 @@ fn whose_timer(findings: &[Finding], context: &Context<'_>) -> Option<String> {
     ))
 }
 
+/// Where requests met silence or no state and other connections survived a shorter one, but nothing shows that the server was alive.
+fn what_may_forget(findings: &[Finding], context: &Context<'_>) -> Option<String> {
+    let lost = findings.iter().filter(|finding| is_loss(finding) && matches!(finding.kind, Kind::SilentDrop | Kind::StateLost));
+    let hop = lost.filter_map(|loss| context.hop(loss.client.ip, Endpoint::new(loss.server.ip, loss.server.port))).find_map(hops::path)?;
+    Some(format!("Unless the server was down at that time, {hop}."))
+}
+
 fn what_it_cost(cost: &Cost, findings: &[Finding]) -> String {
     let unreadable = findings
         .iter()
@@ -118,8 +127,22 @@ fn what_it_cost(cost: &Cost, findings: &[Finding]) -> String {
         (1, 1) => "it was retried".to_string(),
         (retried, lost) => format!("{retried} of {lost} were retried"),
     }];
+    let again = || {
+        findings.iter().filter(|finding| is_loss(finding)).filter_map(|finding| finding.next.as_ref()).filter(|next| next.stream.is_some())
+    };
+    let (answered, failed) =
+        (again().filter(|next| next.answered == Some(true)).count(), again().filter(|next| next.answered == Some(false)).count());
+    if cost.retried > 0 && failed > 0 {
+        parts = parts
+            .into_iter()
+            .map(|part| {
+                format!("{part}, {}", if answered == 0 { "without an answer".to_owned() } else { format!("{answered} with an answer") })
+            })
+            .collect();
+    }
     if unreadable > 0 && cost.retried == 0 {
-        parts = vec!["whether they were retried cannot be told".to_string()];
+        let they = if cost.requests_lost == 1 { "it was" } else { "they were" };
+        parts = vec![format!("whether {they} retried cannot be told")];
     }
     if cost.surfaced > 0 {
         let who = if cost.surfaced == 1 { "1 caller got" } else { "callers got" };

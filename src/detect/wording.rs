@@ -46,7 +46,7 @@ pub const fn shape(shape: RstShape) -> &'static str {
 
 /// `02:42:ac:11:00:02`.
 pub fn link(address: LinkAddress) -> String {
-    let octets = address.0.to_be_bytes();
+    let octets = address.bits().to_be_bytes();
     let shown = octets.get(2..).unwrap_or_default();
     shown.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
 }

@@ -190,6 +190,10 @@ impl<W: Write> Writer<'_, W> {
                 };
                 (connection, self.quote(frame, time, quote))
             }
+            Decoded::ShortHeader { src, dst, tenant } => {
+                tracker.reserve(*src, *dst, *tenant);
+                return Vec::new();
+            }
             Decoded::Skipped(_) | Decoded::Malformed(_) => {
                 if let Some(datagram) = decoder.datagram() {
                     self.fragments.add(datagram, copy(frame, time, frame.captured.len()));

@@ -78,6 +78,10 @@ pub fn resolve(plan: &mut Plan, mut capture: Capture, options: &AnalysisOptions,
                 Some(connection)
             }
             Decoded::IcmpQuote(quote) => tracker.icmp(&quote),
+            Decoded::ShortHeader { src, dst, tenant } => {
+                tracker.reserve(src, dst, tenant);
+                None
+            }
             Decoded::Skipped(_) | Decoded::Malformed(_) => None,
         };
         if plan.unresolved.remove(&id)

@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::elsewhere::{ClientTimers, Elsewhere};
+use super::maker::{self, Maker};
 use super::timers::{ServerKnowledge, Timer, Timers};
+use crate::app::Protocol;
 use crate::endpoint::Endpoint;
 use crate::observe::legs::{Legs, Relation};
-use crate::observe::samples::{ClientSamples, Samples, SeenGap};
+use crate::observe::samples::{ClientSamples, Samples, SeenGap, ServerSamples};
 use crate::options::Assumption;
 use crate::report::TimerState;
 use crate::tcp::Connections;
@@ -16,6 +19,8 @@ use crate::time::Span;
 
 /// Timers tick this coarsely, on top of the round trip (catalogue S-02: 1 to 5 s is what the vendors of load balancers ask for).
 const GRANULARITY: Span = Span::from_secs(1);
+/// A timer is known to within so much, or 3 % (the accuracy that the lab's recordings are held to).
+const AS_MEASURED: Span = Span::from_millis(100);
 /// So many pairs of connections on which the same requests went on make a proxy of two addresses: one may be a coincidence.
 const LINK_FROM: usize = 2;
 /// A path of proxies longer than this is a loop.
@@ -34,6 +39,13 @@ pub struct SideTimer {
     pub state: TimerState,
 }
 
+impl SideTimer {
+    /// What a hop needs of a timer.
+    pub const fn of(timer: &Timer) -> Self {
+        Self { value: timer.value, spread: timer.spread, samples: timer.samples, state: timer.state }
+    }
+}
+
 /// One hop: a client host and the server endpoint that it talks to.
 #[derive(Clone, Debug)]
 pub struct ChainHop {
@@ -45,6 +57,8 @@ pub struct ChainHop {
     pub host: Option<String>,
     /// The client's idle timer.
     pub client_timer: Option<SideTimer>,
+    /// Where it is not seen here: the client's timer on its connections to another server.
+    pub elsewhere: Option<Elsewhere>,
     /// The longest idle time that the client let pass without closing: a lower bound of its timer.
     pub held: Option<SeenGap>,
     /// The longest gap after which it sent a request.
@@ -65,8 +79,10 @@ pub struct ChainHop {
     pub rtt: Span,
     /// The client is itself a server on the hop before.
     pub client_is_proxy: bool,
-    /// What the client's own front calls itself, if it is a proxy and that differs from what the server says.
-    pub client_product: String,
+    /// Which product the client is.
+    pub client_maker: Option<Maker>,
+    /// What they speak.
+    pub protocol: Protocol,
     /// What the server calls itself.
     pub server_product: String,
     /// Its connections are another hop's, seen behind address translation.
@@ -87,13 +103,18 @@ impl ChainHop {
         spread(&self.client_timer) + spread(&self.server_timer)
     }
 
-    /// What is known of the time for which the client keeps an idle connection: its timer, or the longest that it kept one.
+    /// What is known of the time for which the client keeps an idle connection: its timer; or its timer on another server, but no less
+    /// than the longest that it kept one here; or that alone.
     pub fn client_keeps(&self) -> Option<Span> {
-        let held = self.held.map(|gap| gap.idle);
         match self.client_timer {
             Some(timer) => Some(timer.value),
-            None => held,
+            None => self.elsewhere.map(|seen| seen.timer.value).max(self.kept()),
         }
+    }
+
+    /// The longest that the client is known to have kept, or to keep, an idle connection to this very server.
+    pub fn kept(&self) -> Option<Span> {
+        self.client_timer.map(|timer| timer.value).or(self.held.map(|gap| gap.idle))
     }
 
     /// Whoever reuses lets go first; `None`: the capture does not show both sides.
@@ -103,7 +124,9 @@ impl ChainHop {
             (Some(client), Some(server)) => Some(client.value + slack < server.value),
             (Some(_), None) => (self.closed_by_server == 0).then_some(true),
             (None, Some(server)) => {
-                let beyond = self.held.is_some_and(|gap| gap.idle + slack >= server.value);
+                // Where the server closed first, the timer that it used then may differ from the median by what timers differ.
+                let near = if self.closed_by_server > 0 { AS_MEASURED.max(Span(server.value.nanos() / 100 * 3)) } else { Span::ZERO };
+                let beyond = self.held.is_some_and(|gap| gap.idle + slack.max(near) >= server.value);
                 (beyond && self.reused_connections > 0).then_some(false)
             }
             (None, None) => None,
@@ -141,13 +164,17 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
             fronts.entry(sender).or_default().insert(front);
         }
     }
-    let mut hops: Vec<ChainHop> = Vec::new();
+    let mut hops: Vec<ChainHop> = Vec::with_capacity(samples.servers.values().map(|seen| seen.clients.len()).sum());
     for (server, seen) in &samples.servers {
         let Some(known) = timers.of(*server) else { continue };
         for (client, pair) in &seen.clients {
             let own: Vec<Endpoint> = fronts.get(client).into_iter().flatten().copied().filter(|front| front != server).collect();
-            hops.push(hop(*client, *server, pair, known, &own, timers, assumptions));
+            hops.push(hop(*client, *server, pair, known, &own, samples, assumptions));
         }
+    }
+    let client_timers = ClientTimers::gather(timers);
+    for hop in hops.iter_mut().filter(|hop| hop.client_timer.is_none()) {
+        hop.elsewhere = client_timers.of(hop.client, hop.server, hop.protocol, hop.held.map(|gap| gap.idle));
     }
     for hop in &mut hops {
         hop.translated = translated.contains(&(hop.client, hop.server));
@@ -167,27 +194,28 @@ fn hop(
     pair: &ClientSamples,
     known: &ServerKnowledge,
     fronts: &[Endpoint],
-    timers: &Timers,
+    samples: &Samples,
     assumptions: &[Assumption],
 ) -> ChainHop {
     let of_client = known.clients.get(&client);
-    let measured_client = of_client.and_then(|pair| pair.timer.as_ref()).map(side);
+    let measured_client = of_client.and_then(|pair| pair.timer.as_ref()).map(SideTimer::of);
     let host = known.hosts.iter().min_by_key(|(_, timer)| timer.value).map(|(host, _)| host.clone());
-    let measured_server = known.server.as_ref().map(side);
-    let client_product = fronts
-        .iter()
-        .filter_map(|front| timers.of(*front))
-        .map(|front| front.product.as_str())
-        .find(|product| !product.is_empty() && *product != known.product)
-        .unwrap_or_default();
+    let measured_server = known.server.as_ref().map(SideTimer::of);
+    let taken: Vec<&ServerSamples> = fronts.iter().filter_map(|front| samples.servers.get(front)).collect();
+    let client_maker = if taken.is_empty() {
+        maker::of_client(pair)
+    } else {
+        samples.servers.get(&server).and_then(|behind| maker::of_proxy(pair, &taken, behind))
+    };
     ChainHop {
         client,
         server,
         host,
-        client_timer: known_or_assumed(measured_client, assumptions, "client", &[client.to_string()]),
+        client_timer: known_or_assumed(measured_client, assumptions, "client", || vec![client.to_string()]),
+        elsewhere: None,
         held: pair.held,
         reused: pair.reused,
-        server_timer: known_or_assumed(measured_server, assumptions, "server", &[server.to_string(), server.ip().to_string()]),
+        server_timer: known_or_assumed(measured_server, assumptions, "server", || vec![server.to_string(), server.ip().to_string()]),
         survived: pair.survived.map(|gap| gap.idle),
         path: (known.survived_wire, known.shortest_failed),
         closed_by_server: pair.closed_by_server,
@@ -195,7 +223,8 @@ fn hop(
         reused_connections: pair.reused_connections,
         rtt: pair.rtt.unwrap_or(Span::ZERO),
         client_is_proxy: !fronts.is_empty(),
-        client_product: client_product.to_string(),
+        client_maker,
+        protocol: known.protocol,
         server_product: known.product.clone(),
         translated: false,
         depth: 0,
@@ -203,17 +232,19 @@ fn hop(
 }
 
 /// A measured timer stays; what the user knows stands where the capture shows less.
-fn known_or_assumed(seen: Option<SideTimer>, assumptions: &[Assumption], role: &str, names: &[String]) -> Option<SideTimer> {
-    if seen.is_some_and(|timer| timer.state == TimerState::Measured) {
+fn known_or_assumed(
+    seen: Option<SideTimer>,
+    assumptions: &[Assumption],
+    role: &str,
+    names: impl FnOnce() -> Vec<String>,
+) -> Option<SideTimer> {
+    if assumptions.is_empty() || seen.is_some_and(|timer| timer.state == TimerState::Measured) {
         return seen;
     }
+    let names = names();
     let by_name = assumptions.iter().find(|assumption| names.contains(&assumption.who));
     let assumed = by_name.or_else(|| assumptions.iter().find(|assumption| assumption.who == role));
     assumed.map(|assumption| SideTimer { value: assumption.timeout, spread: Span::ZERO, samples: 0, state: TimerState::Suggested }).or(seen)
-}
-
-fn side(timer: &Timer) -> SideTimer {
-    SideTimer { value: timer.value, spread: timer.spread, samples: timer.samples, state: timer.state }
 }
 
 /// The endpoint that takes requests and the host that sends them on → pairs of connections.
@@ -289,6 +320,7 @@ mod tests {
             server: Endpoint::v4([10, 0, 1, 9], 80),
             host: None,
             client_timer: None,
+            elsewhere: None,
             held: None,
             reused: None,
             server_timer: None,
@@ -299,7 +331,8 @@ mod tests {
             reused_connections: 3,
             rtt: Span::from_millis(2),
             client_is_proxy: false,
-            client_product: String::new(),
+            client_maker: None,
+            protocol: Protocol::Http1,
             server_product: String::new(),
             translated: false,
             depth: 0,
@@ -346,7 +379,7 @@ mod tests {
             Assumption { who: "client".into(), timeout: Span::from_secs(300) },
             Assumption { who: "10.0.0.5".into(), timeout: Span::from_secs(60) },
         ];
-        let of = |seen, name: &str| known_or_assumed(seen, &assume, "client", &[name.to_string()]).map(|timer| timer.value);
+        let of = |seen, name: &str| known_or_assumed(seen, &assume, "client", || vec![name.to_string()]).map(|timer| timer.value);
         assert_eq!(of(None, "10.0.0.9"), Some(Span::from_secs(300)));
         assert_eq!(of(None, "10.0.0.5"), Some(Span::from_secs(60)));
         assert_eq!(of(timer(7.0, 4), "10.0.0.5"), Some(Span::from_secs(7)));

@@ -93,13 +93,9 @@ mod tests {
     }
 
     fn samples(list: &[CloseFacts]) -> ServerSamples {
-        let mut all = crate::observe::samples::Samples::default();
-        let server = crate::endpoint::Endpoint::v4([10, 0, 0, 2], 80);
-        for close in list {
-            all.server_close(server, std::net::IpAddr::from([10, 0, 0, 1]), 0, *close, false);
-        }
-        all.finish();
-        let mut samples = all.servers.remove(&server).unwrap();
+        let mut samples = ServerSamples::default();
+        list.iter().for_each(|close| samples.close(0, *close, false));
+        samples.by_server.flush();
         samples.most_requests = list.iter().map(|close| close.requests).max().unwrap_or_default();
         samples
     }

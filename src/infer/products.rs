@@ -62,6 +62,16 @@ pub fn titled(name: &str) -> Option<&'static Product> {
     all().iter().find(|product| product.name.starts_with(name))
 }
 
+/// Products that contain every word in their name, their words or their directives, whatever the case.
+pub fn search(words: &[String]) -> Vec<&'static Product> {
+    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let holds = |product: &&Product| {
+        let text = [product.name, product.words, product.server, product.client, product.path].join(" ").to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    all().iter().filter(holds).collect()
+}
+
 /// Products whose table of flows can be set, among those that the hints name; all of them where no hint does.
 pub fn between(hints: &[String]) -> Vec<&'static Product> {
     let devices = || all().iter().filter(|product| !product.path.is_empty());
@@ -69,6 +79,29 @@ pub fn between(hints: &[String]) -> Vec<&'static Product> {
 }
 
 impl Product {
+    /// Whether the product has such a setting.
+    pub const fn has(&self, setting: Setting) -> bool {
+        !match setting {
+            Setting::Accepting => self.server,
+            Setting::Reusing => self.client,
+            Setting::Between => self.path,
+        }
+        .is_empty()
+    }
+
+    /// The directives with letters for the value: what each is for, and its text.
+    pub fn templates(&self) -> Vec<(&'static str, String)> {
+        let fill = |template: &str| {
+            let letters = [("{s}", "N"), ("{ms}", "N000"), ("{ms_more}", "(N+1)000"), ("{m}", "MINUTES"), ("{quarter}", "(N/4)s")];
+            letters.iter().fold(template.to_owned(), |text, (placeholder, letter)| text.replace(placeholder, letter))
+        };
+        [("accepts connections", self.server), ("reuses connections", self.client), ("between", self.path)]
+            .into_iter()
+            .filter(|(_, template)| !template.is_empty())
+            .map(|(what, template)| (what, fill(template)))
+            .collect()
+    }
+
     /// The directive with the value filled in, the code between backticks; `None`: the product has no such setting, or the value is too small for it.
     pub fn directive(&self, setting: Setting, value: Span) -> Option<String> {
         let (template, up) = match setting {
@@ -95,9 +128,10 @@ impl Product {
             .replace("{ms}", &millis.to_string())
             .replace("{ms_more}", &(millis + 1000).to_string())
             .replace("{m}", &minutes.to_string())
-            .replace("{quarter}", &(seconds / 4).max(1).to_string());
+            .replace("{quarter}", &if seconds >= 4 { format!("{}s", seconds / 4) } else { format!("{}ms", (millis / 4).max(1)) });
         // What is to be pasted stands before two spaces and a remark in brackets.
         Some(match filled.split_once("  (") {
+            _ if filled.starts_with('(') => filled,
             Some((code, remark)) => format!("`{code}` ({remark}"),
             None => format!("`{filled}`"),
         })
@@ -118,6 +152,51 @@ mod tests {
                 let text = product.directive(setting, Span::from_secs(77)).unwrap_or_default();
                 let left = ["{s}", "{ms}", "{m}", "{quarter}", "{ms_more}"].iter().any(|placeholder| text.contains(placeholder));
                 assert!(!left, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_that_advice_is_promised_for_have_what_it_takes() {
+        use Setting::{Accepting, Between, Reusing};
+        let wanted: [(&str, &[Setting]); 29] = [
+            ("nginx", &[Accepting, Reusing]),
+            ("HAProxy", &[Accepting, Reusing]),
+            ("Envoy", &[Accepting, Reusing]),
+            ("Istio", &[Reusing]),
+            ("Apache httpd", &[Accepting, Reusing]),
+            ("Node.js", &[Accepting, Reusing]),
+            ("Tomcat", &[Accepting]),
+            ("Jetty", &[Accepting, Reusing]),
+            ("gunicorn", &[Accepting]),
+            ("uvicorn", &[Accepting]),
+            ("Go net/http", &[Accepting, Reusing]),
+            ("Java java.net.http", &[Reusing]),
+            ("Apache HttpClient 5", &[Reusing]),
+            ("HttpURLConnection", &[Reusing]),
+            ("OkHttp", &[Reusing]),
+            ("Python requests", &[Reusing]),
+            ("Python httpx", &[Reusing]),
+            ("Python aiohttp", &[Accepting, Reusing]),
+            (".NET SocketsHttpHandler", &[Reusing]),
+            ("AWS ALB", &[Accepting, Reusing]),
+            ("AWS NLB", &[Between]),
+            ("GCP", &[Accepting]),
+            ("Azure Load Balancer", &[Between]),
+            ("IPVS", &[Between]),
+            ("kube-proxy", &[Between]),
+            ("Linux conntrack", &[Between]),
+            ("PostgreSQL", &[Accepting, Reusing]),
+            ("RabbitMQ", &[Accepting, Reusing]),
+            ("Kafka", &[Accepting, Reusing]),
+        ];
+        for (name, settings) in wanted.iter().chain(&[("MySQL", &[Accepting, Reusing][..]), ("Redis", &[Accepting, Reusing])]) {
+            let product = titled(name).unwrap_or_else(|| panic!("{name} has no row"));
+            for setting in *settings {
+                let directive =
+                    product.directive(*setting, Span::from_secs(77)).unwrap_or_else(|| panic!("{name}: nothing for {setting:?}"));
+                let is_code = directive.matches('`').count() == 2 || directive.starts_with('(');
+                assert!(is_code && !directive.contains('…'), "{name}: {directive}");
             }
         }
     }

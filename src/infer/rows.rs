@@ -22,7 +22,9 @@ pub fn rows(timers: &Timers) -> Vec<Timeout> {
                 row.known = hints(timer.value, timer.spread, TimerSide::Client, *endpoint, known);
                 rows.push(row);
             }
-            probe_rows(*endpoint, Some(*client), TimerSide::Client, &pair.probes, known, &mut rows);
+            if let Some(probes) = &pair.probes {
+                probe_rows(*endpoint, Some(*client), TimerSide::Client, probes, known, &mut rows);
+            }
         }
         path_row(*endpoint, known, &mut rows);
     }

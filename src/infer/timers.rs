@@ -63,8 +63,8 @@ pub struct ClientKnowledge {
     pub reused: Option<SeenGap>,
     /// The longest idle time that it let pass without closing.
     pub held: Option<SeenGap>,
-    /// TCP keepalive.
-    pub probes: ProbeTimers,
+    /// TCP keepalive, where the client probed.
+    pub probes: Option<Box<ProbeTimers>>,
 }
 
 /// What is known of one server endpoint.
@@ -230,11 +230,11 @@ fn differing_hosts(seen: &ServerSamples, samples: &Samples, overall: Option<&Tim
 fn client(pair: &ClientSamples) -> ClientKnowledge {
     let survived = pair.held.map(|gap| gap.idle);
     ClientKnowledge {
-        timer: idle_timer(&pair.closes.idle, survived),
+        timer: pair.closes.as_deref().and_then(|closes| idle_timer(&closes.idle, survived)),
         survived: pair.survived,
         reused: pair.reused,
         held: pair.held,
-        probes: probes(&pair.probes),
+        probes: pair.probes.as_deref().map(|seen| Box::new(probes(seen))),
     }
 }
 

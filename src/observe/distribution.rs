@@ -4,7 +4,7 @@
 //! and its place is found by integer arithmetic, the same on every machine. A bin keeps the mean of its values, so that a timer that
 //! ticks sharply is reported sharply.
 
-use std::collections::BTreeMap;
+use hashbrown::HashMap;
 
 use crate::time::Span;
 
@@ -17,10 +17,13 @@ const PRECISION_BITS: u32 = 7;
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
     exact: Vec<(u64, Span)>,
-    bins: Option<BTreeMap<u16, Bin>>,
+    bins: Option<Box<Bins>>,
     count: u64,
     longest: Option<Span>,
 }
+
+/// Bins by their place; sorted when they are asked for. Hashed, because a busy server enters a value with every answer.
+type Bins = HashMap<u16, Bin, ahash::RandomState>;
 
 /// The values of one bin.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +45,7 @@ impl Distribution {
         } else if self.exact.len() < EXACT_VALUES {
             self.exact.push((stream, value));
         } else {
-            let mut bins = BTreeMap::new();
+            let mut bins = Box::<Bins>::default();
             for (_, known) in self.exact.drain(..) {
                 enter(&mut bins, known);
             }
@@ -66,7 +69,9 @@ impl Distribution {
     /// known which they are (among more than some hundred, one changes nothing).
     pub fn points(&self, without: Option<u64>) -> Vec<(Span, u64)> {
         if let Some(bins) = &self.bins {
-            return bins.values().map(|bin| (bin.mean(), bin.count)).collect();
+            let mut sorted: Vec<(u16, Bin)> = bins.iter().map(|(place, bin)| (*place, *bin)).collect();
+            sorted.sort_unstable_by_key(|(place, _)| *place);
+            return sorted.into_iter().map(|(_, bin)| (bin.mean(), bin.count)).collect();
         }
         let mut values: Vec<Span> = self.exact.iter().filter(|(stream, _)| without != Some(*stream)).map(|(_, value)| *value).collect();
         values.sort_unstable();
@@ -80,7 +85,7 @@ impl Bin {
     }
 }
 
-fn enter(bins: &mut BTreeMap<u16, Bin>, value: Span) {
+fn enter(bins: &mut Bins, value: Span) {
     let nanos = value.nanos().unsigned_abs();
     let bin = bins.entry(place(nanos)).or_default();
     bin.count += 1;

@@ -3,6 +3,9 @@
 //! NAT keeps sequence numbers and timestamps: a SYN with the same initial sequence number and timestamp value under another 4-tuple, within
 //! moments, is the same SYN. A proxy opens its own connection: the same request begins on it while the caller's request is open. Both are
 //! links, not merges: each leg keeps its number and its facts. Everything is bounded.
+//!
+//! A capture of two interfaces has their frames in blocks, out of time order by up to a second: an answered request stays known for so long,
+//! and is a front leg for what began before its answer.
 
 use std::collections::VecDeque;
 
@@ -10,7 +13,7 @@ use hashbrown::HashMap;
 
 use crate::endpoint::Endpoint;
 use crate::tcp::half::Mark;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// A translated SYN is forwarded within this.
 const FORWARDED_WITHIN: Span = Span::from_secs(1);
@@ -20,6 +23,10 @@ const REMEMBERED_SYNS: usize = 8192;
 const OPEN_UNDER_ONE_LABEL: usize = 64;
 /// So many labels are watched.
 const OPEN_LABELS: usize = 16_384;
+/// Frames of two interfaces are out of order by so much at most: the longest that dumpcap and tcpdump keep a block (1 s).
+const OUT_OF_ORDER: Span = Span::from_secs(1);
+/// So many answered requests are remembered meanwhile.
+const REMEMBERED_ANSWERED: usize = 65_536;
 /// So many emptied lists are kept for use.
 const SPARE_LISTS: usize = 64;
 /// So many links are kept.
@@ -61,6 +68,8 @@ struct Opening {
     mark: Mark,
     client: Endpoint,
     server: Endpoint,
+    /// When the request was answered.
+    answered: Option<Timestamp>,
 }
 
 /// Initial sequence number and timestamp value of a SYN.
@@ -72,6 +81,8 @@ pub struct Legs {
     syns: HashMap<SynNumbers, Opening, ahash::RandomState>,
     order: VecDeque<SynNumbers>,
     open: HashMap<u64, Vec<Opening>, ahash::RandomState>,
+    /// Answered requests that are still known: when, which label, which connection.
+    answered: VecDeque<(Timestamp, u64, usize)>,
     /// Emptied lists, to be used again: no allocation per request.
     spare: Vec<Vec<Opening>>,
     /// The links, in the order in which they were seen; each once.
@@ -82,7 +93,9 @@ impl Legs {
     /// A SYN opened a connection.
     pub fn syn(&mut self, isn: u32, timestamp: Option<u32>, connection: usize, mark: Mark, client: Endpoint, server: Endpoint) {
         let key = (isn, timestamp);
-        if let Some(Opening { connection: first, mark: seen, client: other_client, server: other_server }) = self.syns.get(&key).copied() {
+        if let Some(Opening { connection: first, mark: seen, client: other_client, server: other_server, .. }) =
+            self.syns.get(&key).copied()
+        {
             let near = mark.time.since(seen.time).abs() <= FORWARDED_WITHIN;
             // Without a timestamp the number alone must do: then one endpoint at least is the same.
             let same_end = client == other_client || server == other_server || client.port() == other_client.port();
@@ -91,7 +104,7 @@ impl Legs {
                 return;
             }
         }
-        if self.syns.insert(key, Opening { connection, mark, client, server }).is_none() {
+        if self.syns.insert(key, Opening { connection, mark, client, server, answered: None }).is_none() {
             self.order.push_back(key);
         }
         if self.order.len() > REMEMBERED_SYNS
@@ -106,9 +119,13 @@ impl Legs {
         if label == 0 {
             return;
         }
-        let candidate = self.open.get(&label).and_then(|list| front_of(list, connection, client));
-        if let Some(front) = candidate {
+        let new = Opening { connection, mark, client, server, answered: None };
+        let list = self.open.get(&label).map_or(&[][..], Vec::as_slice);
+        let (front, back) = (front_of(list, &new), back_of(list, &new));
+        if let Some(front) = front {
             self.link(Link { first: front, second: connection, relation: Relation::Proxy });
+        } else if let Some(back) = back {
+            self.link(Link { first: connection, second: back, relation: Relation::Proxy });
         }
         if self.open.len() >= OPEN_LABELS && !self.open.contains_key(&label) {
             return;
@@ -117,17 +134,35 @@ impl Legs {
         let list = self.open.entry(label).or_insert_with(|| spare.pop().unwrap_or_default());
         list.retain(|open| open.connection != connection);
         if list.len() < OPEN_UNDER_ONE_LABEL {
-            list.push(Opening { connection, mark, client, server });
+            list.push(new);
         }
     }
 
-    /// The request of `connection` under `label` is answered or given up.
-    pub fn done(&mut self, label: u64, connection: usize) {
-        if label == 0 {
-            return;
+    /// The request of `connection` under `label` is answered.
+    pub fn answered(&mut self, label: u64, connection: usize, time: Timestamp) {
+        let open = self.open.get_mut(&label).and_then(|list| list.iter_mut().find(|open| open.connection == connection));
+        if let Some(open) = open.filter(|open| open.answered.is_none()) {
+            open.answered = Some(time);
+            self.answered.push_back((time, label, connection));
         }
+        while let Some((since, label, connection)) = self.answered.front().copied()
+            && (time.since(since) > OUT_OF_ORDER || self.answered.len() > REMEMBERED_ANSWERED)
+        {
+            self.answered.pop_front();
+            self.forget(label, |open| open.connection == connection && open.answered == Some(since));
+        }
+    }
+
+    /// Nothing more will come of the request of `connection` under `label`; an answered one stays known for a moment.
+    pub fn given_up(&mut self, label: u64, connection: usize) {
+        self.forget(label, |open| open.connection == connection && open.answered.is_none());
+    }
+
+    fn forget(&mut self, label: u64, is_it: impl Fn(&Opening) -> bool) {
         if let Some(list) = self.open.get_mut(&label) {
-            list.retain(|open| open.connection != connection);
+            if let Some(at) = list.iter().position(is_it) {
+                list.swap_remove(at);
+            }
             if list.is_empty()
                 && let Some(list) = self.open.remove(&label)
                 && self.spare.len() < SPARE_LISTS
@@ -147,17 +182,27 @@ impl Legs {
 
 /// The open request that the one of `client` was made for: the one of a connection to the same host, or the only one there is to another
 /// server.
-fn front_of(list: &[Opening], connection: usize, client: Endpoint) -> Option<usize> {
-    let others = || list.iter().filter(|open| open.connection != connection && open.client.ip() != client.ip());
-    let by_host = others().filter(|open| open.server.ip() == client.ip()).max_by_key(|open| (open.mark.time, open.mark.frame));
+fn front_of(list: &[Opening], new: &Opening) -> Option<usize> {
+    let was_open = |open: &Opening| open.answered.is_none_or(|answered| open.mark.time <= new.mark.time && answered >= new.mark.time);
+    let others = || list.iter().filter(|open| open.connection != new.connection && open.client.ip() != new.client.ip() && was_open(open));
+    let by_host = others().filter(|open| open.server.ip() == new.client.ip()).max_by_key(|open| (open.mark.time, open.mark.frame));
     if let Some(front) = by_host {
         return Some(front.connection);
     }
-    let mut all = others();
+    let mut all = others().filter(|open| open.answered.is_none());
     match (all.next(), all.next()) {
         (Some(only), None) => Some(only.connection),
         _ => None,
     }
+}
+
+/// The request that was made for the `new` one, read before it though it was sent after it: of the host that the new one goes to.
+fn back_of(list: &[Opening], new: &Opening) -> Option<usize> {
+    let is_back = |open: &&Opening| {
+        let delay = open.mark.time.since(new.mark.time);
+        open.connection != new.connection && open.client.ip() == new.server.ip() && delay >= Span::ZERO && delay <= OUT_OF_ORDER
+    };
+    list.iter().filter(is_back).min_by_key(|open| (open.mark.time, open.mark.frame)).map(|open| open.connection)
 }
 
 #[cfg(test)]
@@ -203,9 +248,48 @@ mod tests {
     fn answered_request_is_no_front() {
         let mut legs = Legs::default();
         legs.request(9, 0, mark(1), end(1, 4000), end(2, 80));
-        legs.done(9, 0);
-        legs.request(9, 1, mark(2), end(2, 5000), end(3, 80));
+        legs.answered(9, 0, mark(2).time);
+        legs.request(9, 1, mark(3), end(2, 5000), end(3, 80));
         assert_eq!(legs.links, []);
+    }
+
+    #[test]
+    fn request_sent_on_before_the_answer_but_read_after_it_is_linked() {
+        let mut legs = Legs::default();
+        legs.request(9, 0, mark(1), end(1, 4000), end(2, 80));
+        legs.answered(9, 0, mark(5).time);
+        legs.given_up(9, 0);
+        legs.request(9, 1, mark(3), end(2, 5000), end(3, 80));
+        assert_eq!(legs.links, [Link { first: 0, second: 1, relation: Relation::Proxy }]);
+    }
+
+    #[test]
+    fn request_sent_on_but_read_before_its_front_is_linked_in_the_order_of_time() {
+        let mut legs = Legs::default();
+        legs.request(9, 0, mark(3), end(2, 5000), end(3, 80));
+        legs.answered(9, 0, mark(4).time);
+        legs.request(9, 1, mark(1), end(1, 4000), end(2, 80));
+        assert_eq!(legs.links, [Link { first: 1, second: 0, relation: Relation::Proxy }]);
+    }
+
+    #[test]
+    fn request_of_the_proxy_itself_before_is_no_back_leg() {
+        let mut legs = Legs::default();
+        legs.request(9, 0, mark(1), end(2, 5000), end(3, 80));
+        legs.answered(9, 0, mark(2).time);
+        legs.request(9, 1, mark(3), end(1, 4000), end(2, 80));
+        assert_eq!(legs.links, []);
+    }
+
+    #[test]
+    fn answered_requests_are_forgotten_after_a_moment() {
+        let mut legs = Legs::default();
+        for number in 0..10_u64 {
+            let at = Mark { frame: FrameId::new(0, number), time: Timestamp::new(i64::try_from(number).unwrap() * 2, 0) };
+            legs.request(number + 1, 0, at, end(1, 4000), end(2, 80));
+            legs.answered(number + 1, 0, at.time);
+        }
+        assert_eq!((legs.open.len(), legs.answered.len()), (1, 1));
     }
 
     #[test]

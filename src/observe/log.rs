@@ -60,6 +60,8 @@ pub enum What {
     Gap(IdleGap),
     /// An ICMP error about the connection.
     Icmp(IcmpError),
+    /// A datagram in fragments that never became whole, and its payload octets that were captured.
+    Incomplete(u32),
     /// A new incarnation whose SYN was not captured.
     Restart,
 }
@@ -95,6 +97,14 @@ impl Log {
         Self { full: true, ..Self::default() }
     }
 
+    /// Begins anew in the same allocation.
+    pub fn begin(&mut self, full: bool) {
+        self.first.clear();
+        self.last.clear();
+        self.omitted = 0;
+        self.full = full;
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event: Event) {
         let limit = if self.full { FULL_EVENTS } else { FIRST_EVENTS };
@@ -107,6 +117,37 @@ impl Log {
             self.omitted += 1;
         }
         self.last.push_back(event);
+    }
+
+    /// Adds an event that is told late, where its time puts it; among the events that were not kept it is none either.
+    pub fn insert(&mut self, event: Event) {
+        let is_later = |known: &Event| known.mark.time > event.mark.time;
+        let place = self.last.iter().position(is_later);
+        let in_last = self.last.front().is_some_and(|front| !is_later(front));
+        if self.last.is_empty() || (!in_last && self.omitted == 0) {
+            let at = self.first.iter().position(is_later).unwrap_or(self.first.len());
+            self.first.insert(at, event);
+        } else if in_last {
+            self.last.insert(place.unwrap_or(self.last.len()), event);
+        } else if let Some(at) = self.first.iter().position(is_later) {
+            self.first.insert(at, event);
+        } else {
+            self.omitted += 1;
+        }
+        let limit = if self.full { FULL_EVENTS } else { FIRST_EVENTS };
+        if self.first.len() > limit
+            && let Some(moved) = self.first.pop()
+        {
+            if self.omitted == 0 {
+                self.last.push_front(moved);
+            } else {
+                self.omitted += 1;
+            }
+        }
+        if self.last.len() > LAST_EVENTS {
+            self.last.pop_front();
+            self.omitted += 1;
+        }
     }
 
     /// The latest event.

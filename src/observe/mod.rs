@@ -6,13 +6,16 @@
 
 pub mod answered;
 pub mod case;
+mod chronicle;
 pub mod closes;
 pub mod distribution;
+mod evidence;
 pub mod half_closed;
 pub mod legs;
 pub mod log;
 pub mod observer;
 pub mod path;
+pub mod points;
 pub mod request;
 pub mod retry;
 pub mod sampler;

@@ -6,19 +6,18 @@ use super::half_closed::{self, HalfClosedSpan};
 use super::legs::Legs;
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
+use super::points::Points;
 use super::request::Request;
 use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
 use super::samples::{Samples, SeenGap};
 use super::waiting::{self, WaitingClose};
 use crate::app::{Label, What};
-use crate::endpoint::Side;
 use crate::options::AnalysisOptions;
 use crate::report::How;
-use crate::segment::IcmpQuote;
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
-use crate::tcp::{Connection, Connections, Step};
+use crate::tcp::{Chunks, Connection, Connections, Step};
 use crate::time::{Span, Timestamp};
 
 /// So many cases of one connection are kept.
@@ -27,6 +26,8 @@ const KEPT_CASES: usize = 8;
 const UPSTREAM_FAILURES: [u16; 3] = [502, 503, 504];
 /// A segment of the server so long after its RST is not one that the RST overtook.
 const WELL_AFTER: Span = Span::from_millis(50);
+/// So many spare allocations of a kind are kept.
+const KEPT_SPARE: usize = 256;
 /// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
 
@@ -34,8 +35,6 @@ const KEPT_PLAIN_LOGS: usize = 2048;
 #[derive(Debug, Default)]
 pub struct Watch {
     pending: Option<Box<Request>>,
-    /// The last request's allocation, to be used again: no allocation per request.
-    spare: Option<Box<Request>>,
     /// Requests whose fate may become a finding.
     pub cases: Vec<Case>,
     /// Events.
@@ -65,8 +64,13 @@ pub struct Watch {
 pub struct Observer {
     idle_gap: Span,
     retry_window: Span,
-    options: AnalysisOptions,
-    watches: Vec<Watch>,
+    pub(super) options: AnalysisOptions,
+    pub(super) watches: Chunks<Watch>,
+    /// Allocations of requests and logs that are over, to be used again: no allocation per request.
+    #[allow(clippy::vec_box)] // the boxes themselves go to the connections and come back
+    spare_requests: Vec<Box<Request>>,
+    #[allow(clippy::vec_box)]
+    pub(super) spare_logs: Vec<Box<Log>>,
     /// The hops of the capture.
     pub hops: Hops,
     /// Idle times.
@@ -75,6 +79,8 @@ pub struct Observer {
     pub retries: RetryWatch,
     /// Connections that belong together.
     pub legs: Legs,
+    /// Places that saw the same segments.
+    pub points: Points,
     /// A sample of the requests that were answered.
     pub answered: AnsweredRequests,
 }
@@ -86,11 +92,14 @@ impl Observer {
             idle_gap: options.thresholds.idle_gap,
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
-            watches: Vec::new(),
+            watches: Chunks::default(),
+            spare_requests: Vec::new(),
+            spare_logs: Vec::new(),
             hops: Hops::default(),
             samples: Samples::default(),
             retries: RetryWatch::default(),
             legs: Legs::default(),
+            points: Points::default(),
             answered: AnsweredRequests::default(),
         }
     }
@@ -98,13 +107,6 @@ impl Observer {
     /// What is kept of the connection with this index.
     pub fn watch(&self, at: usize) -> Option<&Watch> {
         self.watches.get(at)
-    }
-
-    /// An ICMP error about a connection.
-    pub fn icmp(&mut self, at: usize, quote: &IcmpQuote, connection: &Connection) {
-        let side = if connection.key.endpoint(Side::Low) == quote.src { Side::Low } else { Side::High };
-        let mark = Mark { frame: quote.frame, time: quote.time };
-        self.note(at, connection, Event { mark, side, last: mark.time, what: Logged::Icmp(quote.error), label: Label::new_const() });
     }
 
     /// Takes in one step. `connection` is the step's; `replaced` the one that held the 4-tuple before.
@@ -133,7 +135,10 @@ impl Observer {
                 watch.challenged.get_or_insert(step.mark);
             }
         }
-        if step.duplicate || step.of_older_incarnation {
+        if let Some(seen) = &step.seen_before {
+            self.points.seen(seen, step.side == connection.client);
+        }
+        if step.duplicate || step.of_older_incarnation || self.is_acknowledgement_only(step, connection) {
             return;
         }
         if step.handshake == Handshake::Syn
@@ -167,6 +172,24 @@ impl Observer {
         self.settle(step.connection, connection);
     }
 
+    /// Takes in an acknowledgement and nothing else, of a connection that nobody has closed: every other part of the observation would find
+    /// nothing in it, and half of all segments are such. False: it must be looked at in full.
+    fn is_acknowledgement_only(&mut self, step: &Step, connection: &Connection) -> bool {
+        if !step.is_plain_acknowledgement() || connection.first_fin.is_some() || connection.reset.is_some() {
+            return false;
+        }
+        let Some(watch) = self.watches.get_mut(step.connection) else { return false };
+        let Some(request) = watch.pending.as_deref_mut() else { return true };
+        if request.first_reset().is_some() {
+            return false;
+        }
+        if step.side != connection.client && request.acked.is_none() && step.ack.is_some_and(|ack| ack > request.start) {
+            request.acked = Some(step.mark);
+            request.acked_after_fin = false;
+        }
+        true
+    }
+
     /// Both sides have closed and know it: nothing can be found about this connection any more, its log and its spare request go.
     fn settle(&mut self, at: usize, connection: &Connection) {
         let over = connection.halves.iter().all(|half| half.effective_fin().is_some_and(|fin| fin.acknowledged.is_some()));
@@ -177,9 +200,8 @@ impl Observer {
         if let Some(watch) = self.watches.get_mut(at)
             && !unanswered
         {
-            watch.log = None;
-            watch.spare = None;
-            watch.pending = None;
+            recycle(&mut self.spare_logs, watch.log.take());
+            recycle(&mut self.spare_requests, watch.pending.take());
         }
     }
 
@@ -218,9 +240,8 @@ impl Observer {
         let wanted = self.is_log_wanted(at, connection);
         if let Some(watch) = self.watches.get_mut(at) {
             watch.finished = true;
-            watch.spare = None;
             if !wanted {
-                watch.log = None;
+                recycle(&mut self.spare_logs, watch.log.take());
             }
         }
     }
@@ -341,7 +362,7 @@ impl Observer {
         if payload.message.what == What::Request {
             self.legs.request(label, step.connection, step.mark, connection.client_endpoint(), connection.server_endpoint());
         }
-        watch.pending = Some(match watch.spare.take() {
+        watch.pending = Some(match self.spare_requests.pop() {
             Some(mut slot) => {
                 *slot = request;
                 slot
@@ -416,13 +437,14 @@ impl Observer {
         let server = connection.server_endpoint();
         if let Some((payload, idle, retry_of)) = answered {
             let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
-            self.legs.done(label, step.connection);
+            self.legs.answered(label, step.connection, step.mark.time);
             watch.responses = watch.responses.saturating_add(1);
-            self.samples.announced(server, payload.message.keep_alive_timeout, &payload.message.product);
+            self.samples.announced(&mut watch.sampled.place, connection, &payload.message);
             if let Some((idle, mark, wire_idle)) = idle {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
                 let gap = SeenGap { idle, stream: connection.stream, mark };
-                self.samples.survived(server, connection.client_endpoint().ip(), watch.sampled.host, gap, wire_idle);
+                let host = watch.sampled.host;
+                self.samples.survived(&mut watch.sampled.place, connection, host, gap, wire_idle);
             }
             if let Some(suspect) = retry_of {
                 self.retries.answered(suspect);
@@ -458,7 +480,7 @@ impl Observer {
     fn conclude(&mut self, at: usize, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(at) else { return };
         let Some(request) = watch.pending.as_deref() else { return };
-        self.legs.done(label_hash(&request.message.label), at);
+        self.legs.given_up(label_hash(&request.message.label), at);
         if request.response.is_none() {
             let server = connection.server_half();
             let interesting = server.effective_fin().is_some()
@@ -481,109 +503,19 @@ impl Observer {
                 && forgotten
                 && (silent || request.reply_reset().is_some())
             {
-                self.samples.failed(connection.server_endpoint(), idle, connection.stream);
+                self.samples.failed(&mut watch.sampled.place, connection, idle);
             }
         }
-        watch.spare = watch.pending.take();
+        recycle(&mut self.spare_requests, watch.pending.take());
     }
+}
 
-    // ---- the event log -----------------------------------------------------------------------------------------------
-
-    fn note(&mut self, at: usize, connection: &Connection, event: Event) {
-        let full = self.options.timelines.contains(&connection.stream);
-        let Some(watch) = self.watches.get_mut(at) else { return };
-        watch.log.get_or_insert_with(|| Box::new(if full { Log::full() } else { Log::default() })).push(event);
-    }
-
-    fn log(&mut self, step: &Step, connection: &Connection) {
-        let (mark, side) = (step.mark, step.side);
-        let event = |what: Logged, label: Label| Event { mark, side, last: mark.time, what, label };
-        let none = Label::new_const();
-        let at = step.connection;
-        if let Some(gap) = step.gap {
-            self.note(at, connection, Event { mark: gap.start, side: gap.after, last: mark.time, what: Logged::Gap(gap), label: none });
-        }
-        if step.restarted {
-            self.note(at, connection, event(Logged::Restart, none));
-        }
-        match step.handshake {
-            Handshake::Syn if step.retransmission.is_none() => self.note(at, connection, event(Logged::Syn, none)),
-            Handshake::SynAck if step.retransmission.is_none() => self.note(at, connection, event(Logged::SynAck, none)),
-            Handshake::Completed => self.note(at, connection, event(Logged::Established, none)),
-            _ => {}
-        }
-        if let Some(payload) = &step.payload {
-            self.log_payload(step, connection, payload);
-        }
-        if step.probe {
-            self.extend_or_note(at, connection, event(Logged::Probes { count: 1, answered: 0 }, none));
-        } else if step.probe_answer {
-            self.answer_probe(at);
-        }
-        if step.retransmission.is_some() && step.fin == step.has_fin {
-            self.extend_or_note(at, connection, event(Logged::Retransmissions(1), none));
-        }
-        if step.fin {
-            self.note(at, connection, event(Logged::Fin { acknowledged: None }, none));
-        }
-        if let Some(reset) = step.reset {
-            self.note(at, connection, event(Logged::Rst { shape: reset.shape, valid: reset.valid }, none));
-        }
-        let peer_fin = connection.half(side.other()).fin;
-        if peer_fin.is_some_and(|fin| fin.acknowledged == Some(mark))
-            && let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut())
-            && let Some(Event { what: Logged::Fin { acknowledged }, .. }) = log.latest_fin_mut(side.other())
-        {
-            *acknowledged = Some(mark);
-        }
-    }
-
-    fn log_payload(&mut self, step: &Step, connection: &Connection, payload: &NewPayload) {
-        let octets = u64::try_from(payload.end - payload.start).unwrap_or(0);
-        let message = &payload.message;
-        let event = |what: Logged| Event { mark: step.mark, side: step.side, last: step.mark.time, what, label: message.label };
-        if message.what == What::Farewell {
-            self.note(step.connection, connection, event(Logged::Farewell));
-            return;
-        }
-        let new_line = payload.starts_turn || step.gap.is_some() || message.what == What::Request;
-        if !new_line
-            && let Some(log) = self.watches.get_mut(step.connection).and_then(|watch| watch.log.as_deref_mut())
-            && let Some(latest) = log.latest_mut()
-            && latest.side == step.side
-            && let Logged::Turn { octets: sum, status } = &mut latest.what
-        {
-            *sum += octets;
-            *status = status.or(message.status);
-            latest.last = step.mark.time;
-            return;
-        }
-        self.note(step.connection, connection, event(Logged::Turn { status: message.status, octets }));
-    }
-
-    fn extend_or_note(&mut self, at: usize, connection: &Connection, event: Event) {
-        if let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut())
-            && let Some(latest) = log.latest_mut()
-            && latest.side == event.side
-        {
-            match (&mut latest.what, event.what) {
-                (Logged::Probes { count, .. }, Logged::Probes { .. }) | (Logged::Retransmissions(count), Logged::Retransmissions(_)) => {
-                    *count = count.saturating_add(1);
-                    latest.last = event.last;
-                    return;
-                }
-                _ => {}
-            }
-        }
-        self.note(at, connection, event);
-    }
-
-    fn answer_probe(&mut self, at: usize) {
-        if let Some(log) = self.watches.get_mut(at).and_then(|watch| watch.log.as_deref_mut())
-            && let Some(Event { what: Logged::Probes { answered, .. }, .. }) = log.latest_mut()
-        {
-            *answered = answered.saturating_add(1);
-        }
+/// Keeps an allocation for use, unless there are enough.
+fn recycle<T>(spare: &mut Vec<Box<T>>, used: Option<Box<T>>) {
+    if let Some(used) = used
+        && spare.len() < KEPT_SPARE
+    {
+        spare.push(used);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Steps of one connection → samples.
 
 use super::closes::CloseFacts;
-use super::samples::{HostId, ProbeSamples, Samples, SeenGap};
+use super::samples::{HostId, Place, ProbeSamples, Samples, SeenGap};
 use crate::app::{Protocol, What};
 use crate::endpoint::Side;
 use crate::report::{How, RstShape};
@@ -22,6 +22,8 @@ const ENCRYPTED_REQUESTS_FROM: u32 = 10;
 pub struct Sampled {
     /// The host that the client asked for last.
     pub host: HostId,
+    /// Where the samples are kept.
+    pub place: Place,
     /// The client said that it closes after this exchange.
     client_announced_close: bool,
     /// The server said so.
@@ -37,10 +39,10 @@ pub struct Sampled {
 /// Takes in one step.
 pub fn step(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: &Connection, idle_gap: Span) {
     if step.restarted {
-        *sampled = Sampled::default();
+        *sampled = Sampled { place: sampled.place, ..Sampled::default() };
     }
     if step.opened && step.handshake == Handshake::Syn {
-        opened(samples, step, connection);
+        opened(samples, sampled, step, connection);
     }
     if step.probe {
         probe(samples, sampled, step, connection);
@@ -49,13 +51,13 @@ pub fn step(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connectio
         spoke(samples, sampled, step, connection, payload, idle_gap);
     }
     if step.reset.is_some_and(|reset| reset.shape == RstShape::Abort) {
-        gave_up(samples, step, connection);
+        gave_up(samples, sampled, step, connection);
     }
     closed(samples, sampled, step, connection);
 }
 
-fn opened(samples: &mut Samples, step: &Step, connection: &Connection) {
-    let Some(pair) = samples.client(connection.server_endpoint(), connection.client_endpoint().ip()) else { return };
+fn opened(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: &Connection) {
+    let Some(pair) = samples.client(&mut sampled.place, connection) else { return };
     pair.connections += 1;
     pair.first_opened.get_or_insert(step.mark.time);
     pair.last_opened = Some(step.mark.time);
@@ -65,12 +67,11 @@ fn opened(samples: &mut Samples, step: &Step, connection: &Connection) {
 
 fn spoke(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: &Connection, payload: &NewPayload, idle_gap: Span) {
     let message = &payload.message;
-    let (server, client) = (connection.server_endpoint(), connection.client_endpoint().ip());
     if step.side != connection.client {
         sampled.server_announced_close |= message.announces_close;
         sampled.answered = true;
         if payload.starts_turn
-            && let Some(known) = samples.server(server)
+            && let Some(known) = samples.server(&mut sampled.place, connection)
         {
             known.most_requests = known.most_requests.max(connection.requests);
             if let Some((_, syn, _)) = connection.handshake.syn {
@@ -87,14 +88,17 @@ fn spoke(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: 
         return;
     }
     sampled.client_announced_close = message.announces_close;
+    if connection.requests <= 1 {
+        samples.introduced(&mut sampled.place, connection, message);
+    }
     if connection.requests > 1 && sampled.answered && !sampled.counted {
         sampled.counted = true;
-        if let Some(pair) = samples.client(server, client) {
+        if let Some(pair) = samples.client(&mut sampled.place, connection) {
             pair.reused_connections += 1;
         }
     }
     if let Some(idle) = step.idle.filter(|idle| *idle >= idle_gap && sampled.answered && !step.has_fin) {
-        samples.reused(server, client, SeenGap { idle, stream: connection.stream, mark: step.mark });
+        samples.reused(&mut sampled.place, connection, SeenGap { idle, stream: connection.stream, mark: step.mark });
     }
 }
 
@@ -113,18 +117,17 @@ fn closed(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection:
         mark: close.mark,
         by_rst: close.how == How::Rst,
     };
-    let (server, client) = (connection.server_endpoint(), connection.client_endpoint().ip());
-    if let (Some(rtt), Some(pair)) = (connection.rtt(), samples.client(server, client)) {
+    if let (Some(rtt), Some(pair)) = (connection.rtt(), samples.client(&mut sampled.place, connection)) {
         pair.rtt = pair.rtt.max(Some(rtt));
     }
     let asked_for = sampled.client_announced_close;
     if step.side == connection.client {
-        samples.client_close(server, client, facts);
+        samples.client_close(&mut sampled.place, connection, facts);
         let alone = connection.requests == 1 && sampled.answered && !sampled.server_announced_close && !asked_for;
         if alone
             && idle <= CLOSED_AT_ONCE
             && facts.age.is_some()
-            && let Some(pair) = samples.client(server, client)
+            && let Some(pair) = samples.client(&mut sampled.place, connection)
         {
             pair.single += 1;
             pair.last_single = Some(close.mark.time);
@@ -137,16 +140,15 @@ fn closed(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection:
             Protocol::Tls => facts.requests >= ENCRYPTED_REQUESTS_FROM,
             _ => false,
         };
-        samples.server_close(server, client, sampled.host, facts, asked_for || !counts);
+        samples.server_close(&mut sampled.place, connection, sampled.host, facts, asked_for || !counts);
     }
 }
 
-fn of_side<'s>(samples: &'s mut Samples, side: Side, connection: &Connection) -> Option<&'s mut ProbeSamples> {
-    let server = connection.server_endpoint();
+fn of_side<'s>(samples: &'s mut Samples, sampled: &mut Sampled, side: Side, connection: &Connection) -> Option<&'s mut ProbeSamples> {
     if side == connection.client {
-        samples.client(server, connection.client_endpoint().ip()).map(|pair| &mut pair.probes)
+        samples.client(&mut sampled.place, connection).map(|pair| &mut **pair.probes.get_or_insert_with(Box::default))
     } else {
-        samples.server(server).map(|known| &mut known.probes)
+        samples.server(&mut sampled.place, connection).map(|known| &mut known.probes)
     }
 }
 
@@ -154,7 +156,7 @@ fn probe(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: 
     let pending = connection.half(step.side).probes_pending;
     let before = sampled.last_probe.get_mut(step.side.index()).and_then(|slot| slot.replace(step.mark.time));
     let stream = connection.stream;
-    let Some(probes) = of_side(samples, step.side, connection) else { return };
+    let Some(probes) = of_side(samples, sampled, step.side, connection) else { return };
     probes.first.get_or_insert((stream, step.mark));
     if pending <= 1 {
         if let Some(idle) = step.wire_idle {
@@ -166,12 +168,12 @@ fn probe(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: 
 }
 
 /// The prober aborted with probes unanswered.
-fn gave_up(samples: &mut Samples, step: &Step, connection: &Connection) {
+fn gave_up(samples: &mut Samples, sampled: &mut Sampled, step: &Step, connection: &Connection) {
     let pending = connection.half(step.side).probes_pending;
     if pending == 0 {
         return;
     }
-    if let Some(probes) = of_side(samples, step.side, connection)
+    if let Some(probes) = of_side(samples, sampled, step.side, connection)
         && (probes.gave_up_after.len() < 32 || probes.gave_up_after.contains_key(&pending))
     {
         *probes.gave_up_after.entry(pending).or_default() += 1;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use arrayvec::ArrayString;
+use hashbrown::HashMap;
 
 use super::closes::{CloseFacts, Closes};
 use super::distribution::Distribution;
-use crate::app::Protocol;
-use crate::endpoint::Endpoint;
+use crate::app::{Hand, Message, Protocol};
+use crate::endpoint::{Endpoint, Side};
+use crate::tcp::Connection;
 use crate::tcp::half::Mark;
 use crate::time::{Span, Timestamp};
 
@@ -23,6 +25,8 @@ const KEPT_HOSTS: usize = 64;
 const KEPT_NAMES: usize = 16_384;
 /// So many different counts of requests before a close are told apart.
 const KEPT_COUNTS: usize = 32;
+/// So many names of one client are told apart.
+const KEPT_AGENTS: usize = 4;
 /// So many failed gaps are kept per endpoint.
 const KEPT_FAILED: usize = 64;
 /// A close so soon after a response was not caused by idleness (catalogue D6).
@@ -76,8 +80,8 @@ pub struct HostSamples {
 /// What was seen of one client host at one server endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct ClientSamples {
-    /// Closes by the client while nothing was outstanding.
-    pub closes: Closes,
+    /// Closes by the client while nothing was outstanding, once there is one.
+    pub closes: Option<Box<Closes>>,
     /// The longest gap after which a request was answered.
     pub survived: Option<SeenGap>,
     /// The longest gap after which a request was sent at all.
@@ -106,8 +110,12 @@ pub struct ClientSamples {
     pub last_opened: Option<Timestamp>,
     /// Largest round trip at the vantage.
     pub rtt: Option<Span>,
-    /// Keepalive probes of this client.
-    pub probes: ProbeSamples,
+    /// Keepalive probes of this client, once there is one.
+    pub probes: Option<Box<ProbeSamples>>,
+    /// How it writes.
+    pub hand: Hand,
+    /// What it says it is, each once.
+    pub agents: Vec<ArrayString<32>>,
 }
 
 /// What was seen of one server endpoint.
@@ -119,7 +127,7 @@ pub struct ServerSamples {
     pub immediate: ImmediateCloses,
     /// By host name, where the client says it.
     pub hosts: BTreeMap<HostId, HostSamples>,
-    /// By client host.
+    /// By client host; filled by [`Samples::finish`].
     pub clients: BTreeMap<IpAddr, ClientSamples>,
     /// Gaps after which a request was answered.
     pub survived: Distribution,
@@ -131,6 +139,8 @@ pub struct ServerSamples {
     pub announced: Option<u32>,
     /// What the server says it is.
     pub product: String,
+    /// How it writes.
+    pub hand: Hand,
     /// What it speaks.
     pub protocol: Protocol,
     /// The most requests that a connection carried.
@@ -141,38 +151,83 @@ pub struct ServerSamples {
     pub probes: ProbeSamples,
 }
 
+/// Where the samples of one connection are kept: looked up once, not with every segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    server: Option<u32>,
+    client: Option<u32>,
+    /// The side that was the client then: a guess may change.
+    client_side: Option<Side>,
+}
+
+impl Place {
+    /// Forgets what was looked up for other roles.
+    fn follow(&mut self, connection: &Connection) {
+        if self.client_side != Some(connection.client) {
+            *self = Self { client_side: Some(connection.client), ..Self::default() };
+        }
+    }
+}
+
 /// All samples.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    /// By server endpoint, in order.
+    /// By server endpoint, in order; filled by [`Self::finish`].
     pub servers: BTreeMap<Endpoint, ServerSamples>,
     /// Host names by their number less one.
     pub names: Vec<ArrayString<48>>,
     numbers: BTreeMap<ArrayString<48>, HostId>,
-    clients: usize,
+    seen_servers: Vec<(Endpoint, ServerSamples)>,
+    seen_clients: Vec<(u32, IpAddr, ClientSamples)>,
+    server_numbers: HashMap<Endpoint, u32, ahash::RandomState>,
+    client_numbers: HashMap<(u32, IpAddr), u32, ahash::RandomState>,
 }
 
 impl Samples {
-    /// The samples of a server; `None` when too many were seen.
-    pub fn server(&mut self, server: Endpoint) -> Option<&mut ServerSamples> {
-        if self.servers.len() >= KEPT_SERVERS && !self.servers.contains_key(&server) {
-            return None;
-        }
-        Some(self.servers.entry(server).or_default())
+    /// The samples of a connection's server; `None` when too many were seen.
+    pub fn server(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ServerSamples> {
+        let number = self.server_number(place, connection)?;
+        self.seen_servers.get_mut(number as usize).map(|(_, samples)| samples)
     }
 
-    /// The samples of a client at a server; `None` when too many were seen.
-    pub fn client(&mut self, server: Endpoint, client: IpAddr) -> Option<&mut ClientSamples> {
-        let full = self.clients >= KEPT_CLIENTS;
-        let samples =
-            if self.servers.len() >= KEPT_SERVERS { self.servers.get_mut(&server)? } else { self.servers.entry(server).or_default() };
-        if !samples.clients.contains_key(&client) {
-            if full {
-                return None;
-            }
-            self.clients += 1;
+    /// The samples of a connection's client at its server; `None` when too many were seen.
+    pub fn client(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ClientSamples> {
+        let number = self.client_number(place, connection)?;
+        self.seen_clients.get_mut(number as usize).map(|(.., samples)| samples)
+    }
+
+    fn client_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
+        let server = self.server_number(place, connection)?;
+        if place.client.is_some() {
+            return place.client;
         }
-        Some(samples.clients.entry(client).or_default())
+        let client = connection.client_endpoint().ip();
+        if let Some(known) = self.client_numbers.get(&(server, client)) {
+            place.client = Some(*known);
+            return place.client;
+        }
+        let number = u32::try_from(self.seen_clients.len()).ok().filter(|_| self.seen_clients.len() < KEPT_CLIENTS)?;
+        self.seen_clients.push((server, client, ClientSamples::default()));
+        self.client_numbers.insert((server, client), number);
+        place.client = Some(number);
+        place.client
+    }
+
+    fn server_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
+        place.follow(connection);
+        if place.server.is_some() {
+            return place.server;
+        }
+        let server = connection.server_endpoint();
+        if let Some(known) = self.server_numbers.get(&server) {
+            place.server = Some(*known);
+            return place.server;
+        }
+        let number = u32::try_from(self.seen_servers.len()).ok().filter(|_| self.seen_servers.len() < KEPT_SERVERS)?;
+        self.seen_servers.push((server, ServerSamples::default()));
+        self.server_numbers.insert(server, number);
+        place.server = Some(number);
+        place.server
     }
 
     /// The number of a host name.
@@ -192,19 +247,12 @@ impl Samples {
     }
 
     /// The server closed a connection while nothing was outstanding.
-    pub fn server_close(&mut self, server: Endpoint, client: IpAddr, host: HostId, close: CloseFacts, asked_for: bool) {
-        let Some(samples) = self.server(server) else { return };
-        if close.idle <= IMMEDIATE {
-            if !asked_for {
-                samples.immediate.add(close);
-            }
-            return;
-        }
-        samples.by_server.add(close);
-        if let Some(of_host) = samples.host(host) {
-            of_host.idle.add(close.stream, close.idle);
-        }
-        if let Some(pair) = self.client(server, client) {
+    pub fn server_close(&mut self, place: &mut Place, connection: &Connection, host: HostId, close: CloseFacts, asked_for: bool) {
+        let Some(samples) = self.server(place, connection) else { return };
+        samples.close(host, close, asked_for);
+        if close.idle > IMMEDIATE
+            && let Some(pair) = self.client(place, connection)
+        {
             pair.closed_by_server += 1;
             pair.first_closed_by_server.get_or_insert((close.stream, close.mark));
             longest(&mut pair.held, SeenGap { idle: close.idle, stream: close.stream, mark: close.mark });
@@ -212,67 +260,103 @@ impl Samples {
     }
 
     /// The client closed a connection while nothing was outstanding.
-    pub fn client_close(&mut self, server: Endpoint, client: IpAddr, close: CloseFacts) {
-        if let Some(pair) = self.client(server, client)
+    pub fn client_close(&mut self, place: &mut Place, connection: &Connection, close: CloseFacts) {
+        if let Some(pair) = self.client(place, connection)
             && close.idle > IMMEDIATE
         {
-            pair.closes.add(close);
+            pair.closes.get_or_insert_with(Box::default).add(close);
         }
     }
 
     /// A request after an idle gap was answered.
-    pub fn survived(&mut self, server: Endpoint, client: IpAddr, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
-        let Some(samples) = self.server(server) else { return };
+    pub fn survived(&mut self, place: &mut Place, connection: &Connection, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
+        let Some(samples) = self.server(place, connection) else { return };
         samples.survived.add(gap.stream, gap.idle);
         samples.survived_wire = samples.survived_wire.max(wire_idle);
         if let Some(of_host) = samples.host(host) {
             of_host.survived.add(gap.stream, gap.idle);
         }
-        if let Some(pair) = self.client(server, client) {
+        if let Some(pair) = self.client(place, connection) {
             longest(&mut pair.survived, gap);
         }
     }
 
     /// A request was sent after an idle gap.
-    pub fn reused(&mut self, server: Endpoint, client: IpAddr, gap: SeenGap) {
-        if let Some(pair) = self.client(server, client) {
+    pub fn reused(&mut self, place: &mut Place, connection: &Connection, gap: SeenGap) {
+        if let Some(pair) = self.client(place, connection) {
             longest(&mut pair.reused, gap);
             longest(&mut pair.held, gap);
         }
     }
 
     /// A request after an idle gap met no state or silence.
-    pub fn failed(&mut self, server: Endpoint, wire_idle: Span, stream: u64) {
-        if let Some(samples) = self.server(server)
+    pub fn failed(&mut self, place: &mut Place, connection: &Connection, wire_idle: Span) {
+        if let Some(samples) = self.server(place, connection)
             && samples.failed.len() < KEPT_FAILED
         {
-            samples.failed.push((wire_idle, stream));
+            samples.failed.push((wire_idle, connection.stream));
         }
     }
 
     /// What the server says of itself.
-    pub fn announced(&mut self, server: Endpoint, timeout: Option<u32>, product: &str) {
-        if timeout.is_none() && product.is_empty() {
+    pub fn announced(&mut self, place: &mut Place, connection: &Connection, message: &Message) {
+        if message.keep_alive_timeout.is_none() && message.product.is_empty() && message.hand == Hand::Unknown {
             return;
         }
-        if let Some(samples) = self.server(server) {
-            samples.announced = timeout.or(samples.announced);
+        if let Some(samples) = self.server(place, connection) {
+            samples.announced = message.keep_alive_timeout.or(samples.announced);
+            samples.hand = samples.hand.and(message.hand);
             if samples.product.is_empty() {
-                samples.product.push_str(product);
+                samples.product.push_str(&message.product);
             }
         }
     }
 
-    /// The capture ends: judges the closes of the last moments.
-    pub fn finish(&mut self) {
-        for samples in self.servers.values_mut() {
-            samples.by_server.flush();
-            samples.clients.values_mut().for_each(|pair| pair.closes.flush());
+    /// What a client says of itself in the first request of a connection.
+    pub fn introduced(&mut self, place: &mut Place, connection: &Connection, message: &Message) {
+        if message.product.is_empty() && message.hand == Hand::Unknown {
+            return;
         }
+        let Some(pair) = self.client(place, connection) else { return };
+        pair.hand = pair.hand.and(message.hand);
+        if !message.product.is_empty() && pair.agents.len() < KEPT_AGENTS && !pair.agents.contains(&message.product) {
+            pair.agents.reserve_exact(1); // most have one
+            pair.agents.push(message.product);
+        }
+    }
+
+    /// The capture ends: judges the closes of the last moments and puts everything in order.
+    pub fn finish(&mut self) {
+        for (server, client, mut pair) in std::mem::take(&mut self.seen_clients) {
+            if let Some(closes) = pair.closes.as_deref_mut() {
+                closes.flush();
+            }
+            if let Some((_, samples)) = self.seen_servers.get_mut(server as usize) {
+                samples.clients.insert(client, pair);
+            }
+        }
+        for (endpoint, mut samples) in std::mem::take(&mut self.seen_servers) {
+            samples.by_server.flush();
+            self.servers.insert(endpoint, samples);
+        }
+        self.server_numbers = HashMap::default();
+        self.client_numbers = HashMap::default();
     }
 }
 
 impl ServerSamples {
+    /// The server closed a connection while nothing was outstanding.
+    pub fn close(&mut self, host: HostId, close: CloseFacts, asked_for: bool) {
+        if close.idle > IMMEDIATE {
+            self.by_server.add(close);
+            if let Some(of_host) = self.host(host) {
+                of_host.idle.add(close.stream, close.idle);
+            }
+        } else if !asked_for {
+            self.immediate.add(close);
+        }
+    }
+
     fn host(&mut self, host: HostId) -> Option<&mut HostSamples> {
         if host == 0 || (self.hosts.len() >= KEPT_HOSTS && !self.hosts.contains_key(&host)) {
             return None;

@@ -6,7 +6,7 @@
 
 mod markup;
 
-pub use markup::{html_prose, json_in_html, markdown, markdown_code, markdown_prose, xml};
+pub use markup::{html_advice, html_prose, json_in_html, markdown, markdown_advice, markdown_code, markdown_prose, text_advice, xml};
 
 use std::borrow::Cow;
 use std::fmt;

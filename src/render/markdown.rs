@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::format::{clock, count, counted, date_and_clock, duration, escape, markdown, markdown_code, markdown_prose, zone_name};
+use super::format::{clock, count, counted, date_and_clock, duration, escape, markdown, markdown_advice, markdown_code, zone_name};
 use super::svg::picture;
 use super::text::timeline_block;
 use super::wording::{Words, base_name, counts_by_severity, timer_name, timer_value};
@@ -82,7 +82,7 @@ pub fn finding_summary(finding: &Finding, words: &Words<'_>) -> String {
     let mut text = format!("**{}: {}**\n\n", finding_title(finding), markdown(&finding.headline));
     text.push_str(&details(finding, words));
     for advice in &finding.advice {
-        let _ = writeln!(text, "\nWhat to change: {}", markdown_prose(advice));
+        let _ = writeln!(text, "\nWhat to change: {}", markdown_advice(advice));
     }
     text
 }
@@ -152,7 +152,7 @@ fn short_group(group: &Group, report: &Report, style: &Style, words: &Words<'_>)
     if !group.advice.is_empty() {
         text.push_str("What to change:\n\n");
         for advice in &group.advice {
-            let _ = writeln!(text, "- {}", markdown_prose(advice));
+            let _ = writeln!(text, "- {}", markdown_advice(advice));
         }
         text.push('\n');
     }

@@ -11,13 +11,23 @@ use chrono::FixedOffset;
 use super::format::{clock, count, counted, date, date_and_clock, duration, escape, octets, zone_name};
 use crate::endpoint::Role;
 use crate::report::{
-    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, Report, Retried, Retry, RstOrigin, RstShape, RstView, Severity,
-    Timeout, TimerKind, TimerSide,
+    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, PointDelay, PointPair, Report, Retried, Retry, RstOrigin, RstShape,
+    RstView, Severity, Timeout, TimerKind, TimerSide,
 };
 use crate::time::{Span, Timestamp};
 
 /// Fewer ports than this towards one destination are not worth a line: a twenty-eighth of Linux' default range.
 const PORTS_FROM: u64 = 1000;
+
+/// Ports of Linux for one destination (`net.ipv4.ip_local_port_range`, 32768 to 60999).
+const PORTS_OF_LINUX: u64 = 28_232;
+
+/// Hosts with sockets in TIME_WAIT, and pairs of host and destination with ports in use, that get a line.
+const COSTS_SHOWN: usize = 3;
+/// So many pairs of capture points are told one by one.
+const PAIRS_TOLD: usize = 6;
+/// Clocks whose difference is less are taken for one: the way need not be as long in both directions.
+const CLOCK_DIFFERENCE_FROM: Span = Span::from_millis(1);
 
 /// Fewer sockets in TIME_WAIT than this are not drawn over time.
 const DRAWN_FROM: u64 = 20;
@@ -49,29 +59,32 @@ impl<'a> Words<'a> {
             ));
         }
         if cost.dead_held > Span::ZERO {
-            parts.push(format!("connections held for {} after the other side had closed them", duration(cost.dead_held)));
+            parts.push(format!(
+                "{} held for {} in all after the other side had closed",
+                counted(cost.dead_connections, "connection", "connections"),
+                duration(cost.dead_held)
+            ));
         }
         if cost.handshakes_avoidable > 0 {
             parts.push(format!("{} that keep-alive would have saved", counted(cost.handshakes_avoidable, "handshake", "handshakes")));
         }
-        if cost.time_wait_peak > 0 {
-            let host = cost.time_wait_host.map_or_else(|| "one host".to_owned(), |host| self.host(host));
-            let over_time = if cost.time_wait_peak >= DRAWN_FROM {
-                format!(", over the capture {}", sparkline(&cost.time_wait))
-            } else {
-                String::new()
-            };
-            parts
-                .push(format!("up to {} in TIME_WAIT at {host} at one time{over_time}", counted(cost.time_wait_peak, "socket", "sockets")));
-        }
-        if let (Some(client), Some(server)) = (cost.ports_peak_client, cost.ports_peak_server)
-            && cost.ports_peak >= PORTS_FROM
-        {
+        for at in cost.time_wait.iter().filter(|at| at.peak > 0).take(COSTS_SHOWN) {
+            let drawn = at.peak >= DRAWN_FROM;
+            let over_time = if drawn { format!(", over the capture {}", sparkline(&at.over_time)) } else { String::new() };
             parts.push(format!(
-                "up to {} of {} in use towards {}, TIME_WAIT included (Linux has 28,232 for one destination)",
-                counted(cost.ports_peak, "port", "ports"),
-                self.host(client),
-                self.endpoint(server)
+                "up to {} in TIME_WAIT at the {} {} at one time{over_time}",
+                counted(at.peak, "socket", "sockets"),
+                at.side.as_str(),
+                self.host(at.host)
+            ));
+        }
+        for used in cost.ports.iter().filter(|used| used.peak >= PORTS_FROM).take(COSTS_SHOWN) {
+            parts.push(format!(
+                "up to {} of {} in use towards {}, TIME_WAIT included: {} of the 28,232 that Linux has for one destination",
+                counted(used.peak, "port", "ports"),
+                self.host(used.client),
+                self.endpoint(used.server),
+                percent(used.peak, PORTS_OF_LINUX)
             ));
         }
         parts
@@ -114,6 +127,7 @@ impl<'a> Words<'a> {
         }
         lines.push(frames_line(report));
         lines.extend(report.capture.trust.iter().map(|trust| escape(&trust.detail).into_owned()));
+        lines.extend(point_lines(report));
         lines.extend(left_out_line(report));
         lines
     }
@@ -309,6 +323,12 @@ pub fn timer_value(timeout: &Timeout) -> String {
     }
 }
 
+/// `4 %`, `0.4 %`.
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = part.saturating_mul(1000) / whole.max(1);
+    if tenths >= 100 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
+}
+
 /// Counts over time in one line.
 fn sparkline(points: &[(Timestamp, u64)]) -> String {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -378,6 +398,68 @@ pub fn says_the_same(one: &str, other: &str) -> bool {
 /// The last part of a path.
 pub fn base_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or(path)
+}
+
+/// Which files and interfaces saw the same segments, and what lies between them, one pair per line.
+pub fn point_lines(report: &Report) -> Vec<String> {
+    let pairs = &report.capture.pairs;
+    let mut lines: Vec<String> = pairs.iter().take(PAIRS_TOLD).map(|pair| pair_line(pair, report)).collect();
+    if let Some(more) = pairs.len().checked_sub(PAIRS_TOLD).filter(|more| *more > 0) {
+        lines.push(format!("… and {} of capture points", counted(more as u64, "more pair", "more pairs")));
+    }
+    lines
+}
+
+fn pair_line(pair: &PointPair, report: &Report) -> String {
+    let both = pair.client.segments.saturating_add(pair.server.segments);
+    let mut line = format!(
+        "{} and {} are two capture points of the same traffic: {} seen at both",
+        point_name(pair.first, report),
+        point_name(pair.second, report),
+        counted(both, "segment was", "segments were")
+    );
+    let ways = [("the clients'", &pair.client), ("the servers'", &pair.server)];
+    let said: Vec<String> = ways.into_iter().filter_map(|(whose, way)| way_text(whose, way)).collect();
+    if !said.is_empty() {
+        line.push_str("; ");
+        line.push_str(&said.join(", "));
+    }
+    if let (Some(path), Some(clocks)) = (pair.path(), pair.clock_difference())
+        && clocks.abs() >= CLOCK_DIFFERENCE_FROM
+    {
+        let ahead = if clocks > Span::ZERO { "second" } else { "first" };
+        let (path, clocks) = (duration(path.abs()), duration(clocks.abs()));
+        for part in ["; so the way takes about ", &path, " and the clock of the ", ahead, " is about ", &clocks, " ahead"] {
+            line.push_str(part);
+        }
+    }
+    line
+}
+
+/// `the clients' come to the second 12.3 ms after the first with a TTL lower by 1`.
+fn way_text(whose: &str, way: &PointDelay) -> Option<String> {
+    let delay = way.delay?;
+    let order = if delay < Span::ZERO { "before" } else { "after" };
+    let hops = match way.hop_change {
+        None | Some(0) => String::new(),
+        Some(change) => format!(" with a TTL {} by {}", if change < 0 { "lower" } else { "higher" }, change.unsigned_abs()),
+    };
+    Some(format!("{whose} come to the second {} {order} the first{hops}", duration(delay.abs())))
+}
+
+/// The files of a capture point where there are several; its interface where that alone tells it from another one.
+fn point_name(number: usize, report: &Report) -> String {
+    let Some(point) = report.capture.points.get(number) else { return "another point".to_owned() };
+    let vantage = escape(&point.vantage);
+    let first = point.files.first().and_then(|file| report.inputs.get(usize::try_from(*file).ok()?));
+    let Some(first) = first.filter(|_| report.inputs.len() > 1) else { return vantage.into_owned() };
+    let mut name = escape(base_name(&first.name)).into_owned();
+    if let Some(more) = point.files.len().checked_sub(1).filter(|more| *more > 0) {
+        name.push_str(" and ");
+        name.push_str(&counted(more as u64, "more file", "more files"));
+    }
+    let is_shared = |other: &crate::report::CapturePoint| other != point && other.files.iter().any(|file| point.files.contains(file));
+    if report.capture.points.iter().any(is_shared) { format!("{name} ({vantage})") } else { name }
 }
 
 #[cfg(test)]

@@ -102,6 +102,8 @@ pub struct DirectionCounts {
     pub keepalive_probes: u64,
     /// Probes labelled in retrospect (the capture began in mid-idle).
     pub keepalive_probes_inferred: u64,
+    /// Datagrams in fragments that never became whole: no segments, in none of the other counts.
+    pub incomplete_datagrams: u64,
 }
 
 /// Who closed, how, where.

@@ -4,6 +4,11 @@ use super::{EndpointView, FrameRef};
 use crate::endpoint::{Direction, Role};
 use crate::time::{Span, Timestamp};
 
+/// Begins the list of an advice that depends on the product: `if it is one of these: nginx: … · HAProxy: …`.
+pub const ALTERNATIVES: &str = " one of these: ";
+/// Stands between the items of such a list.
+pub const ALTERNATIVE: &str = " · ";
+
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -408,7 +413,7 @@ pub struct Finding {
     pub messages: Vec<String>,
     /// Why the confidence is what it is, and what would raise it.
     pub reasons: Vec<String>,
-    /// What to change.
+    /// What to change. A line may list what the product can be: [`ALTERNATIVES`], then the items with [`ALTERNATIVE`] between them.
     pub advice: Vec<String>,
     /// The frames.
     pub evidence: Vec<Evidence>,

@@ -17,7 +17,7 @@ pub use timeout::*;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// File and frame, as the report shows it: `file` is an index into [`Report::inputs`], `frame` is Wireshark's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +123,10 @@ pub struct CaptureFacts {
     pub malformed: BTreeMap<String, u64>,
     /// What lowers the confidence.
     pub trust: Vec<Trust>,
+    /// Places that saw the same segments; none where there is only one.
+    pub points: Vec<CapturePoint>,
+    /// Which of them belong together, the pairs with the most segments first.
+    pub pairs: Vec<PointPair>,
     /// First and last time of a frame.
     pub first: Option<Timestamp>,
     /// See `first`.
@@ -136,6 +140,65 @@ pub struct Trust {
     pub what: &'static str,
     /// The sentence, with figures.
     pub detail: String,
+}
+
+/// A place where the same segments were captured as at another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapturePoint {
+    /// Interface and encapsulation.
+    pub vantage: String,
+    /// Indices into [`Report::inputs`].
+    pub files: Vec<u32>,
+}
+
+/// Two places that saw the same segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointPair {
+    /// Index into [`CaptureFacts::points`].
+    pub first: usize,
+    /// See `first`.
+    pub second: usize,
+    /// What the clients' segments show.
+    pub client: PointDelay,
+    /// What the servers' segments show.
+    pub server: PointDelay,
+}
+
+/// What the segments of one direction show of two places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PointDelay {
+    /// Segments seen at both.
+    pub segments: u64,
+    /// Median of the time at the second place less the time at the first.
+    pub delay: Option<Span>,
+    /// Hop count at the second place less that at the first.
+    pub hop_change: Option<i16>,
+}
+
+impl PointPair {
+    /// The way between the places: half the difference of what the two directions take. By it and the hop counts it is told which of the places is
+    /// nearer to the clients.
+    pub fn path(&self) -> Option<Span> {
+        let (client, server) = (self.client.delay?, self.server.delay?);
+        Some(Span(client.nanos().saturating_sub(server.nanos()) / 2))
+    }
+
+    /// By how much the second place's clock is ahead: what is left when the way is as long in both directions.
+    pub fn clock_difference(&self) -> Option<Span> {
+        let (client, server) = (self.client.delay?, self.server.delay?);
+        Some(Span(client.nanos().saturating_add(server.nanos()) / 2))
+    }
+
+    /// Whether the first place is nearer to the clients: a router lowers the hop count of what it forwards; else by the times.
+    pub fn first_is_nearer_to_clients(&self) -> Option<bool> {
+        let hops = i32::from(self.client.hop_change.unwrap_or(0)).saturating_sub(i32::from(self.server.hop_change.unwrap_or(0)));
+        match (hops, self.path()) {
+            (..0, _) => Some(true),
+            (1.., _) => Some(false),
+            (0, Some(path)) if path != Span::ZERO => Some(path > Span::ZERO),
+            _ => None,
+        }
+    }
 }
 
 /// Findings of one client host and one server endpoint.

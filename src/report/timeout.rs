@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::EndpointView;
+use crate::endpoint::Role;
 use crate::time::{Span, Timestamp};
 
 /// Whose timer.
@@ -124,6 +125,8 @@ pub struct Hop {
     pub client_timer: Option<Span>,
     /// True: `client_timer` is only a lower bound (longest reuse seen).
     pub client_at_least: bool,
+    /// `client_timer` was measured on the client's connections to this other server.
+    pub client_seen_at: Option<EndpointView>,
     /// The server's timer.
     pub server_timer: Option<Span>,
     /// A table between them: bracket.
@@ -147,18 +150,36 @@ pub struct Cost {
     pub surfaced: u64,
     /// Connections × time held open after the peer had closed.
     pub dead_held: Span,
+    /// How many connections were held so.
+    pub dead_connections: u64,
     /// Handshakes that keep-alive would have saved.
     pub handshakes_avoidable: u64,
-    /// Most sockets in TIME_WAIT at one time at one host.
-    pub time_wait_peak: u64,
-    /// That host.
-    pub time_wait_host: Option<IpAddr>,
-    /// Its sockets in TIME_WAIT over the capture, at evenly spaced times; empty if there never was one.
-    pub time_wait: Vec<(Timestamp, u64)>,
-    /// Most ports that one client host had in use towards one server endpoint, TIME_WAIT included.
-    pub ports_peak: u64,
-    /// That client host.
-    pub ports_peak_client: Option<IpAddr>,
-    /// That server endpoint.
-    pub ports_peak_server: Option<EndpointView>,
+    /// Hosts with sockets in TIME_WAIT, those with most at one time first.
+    pub time_wait: Vec<TimeWait>,
+    /// Ports in use towards one server endpoint, TIME_WAIT included; the pairs with most at one time first.
+    pub ports: Vec<PortsInUse>,
+}
+
+/// Sockets in TIME_WAIT at one host, of the connections that it closed first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeWait {
+    /// The host.
+    pub host: IpAddr,
+    /// On which side of these connections it is.
+    pub side: Role,
+    /// Most at one time.
+    pub peak: u64,
+    /// Over the capture, at evenly spaced times.
+    pub over_time: Vec<(Timestamp, u64)>,
+}
+
+/// Ports that one client host had in use towards one server endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortsInUse {
+    /// The client host.
+    pub client: IpAddr,
+    /// The server endpoint.
+    pub server: EndpointView,
+    /// Most at one time.
+    pub peak: u64,
 }

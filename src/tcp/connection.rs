@@ -188,9 +188,13 @@ impl Connection {
     /// A new incarnation begins inside the numbered connection: numbering and state start over, counts go on.
     pub(super) fn restart(&mut self) {
         self.past = None;
-        let past = self.clone();
-        self.first_handshake.get_or_insert(past.handshake_view());
-        self.past = Some(Box::new(past));
+        // RSTs alone (the answer to a SYN that was not captured) are no incarnation before this one.
+        if self.halves.iter().any(|half| half.snd_nxt.is_some()) {
+            let past = self.clone();
+            self.first_handshake.get_or_insert(past.handshake_view());
+            self.past = Some(Box::new(past));
+            self.incarnations = self.incarnations.saturating_add(1);
+        }
         for half in &mut self.halves {
             half.restart();
         }
@@ -201,7 +205,6 @@ impl Connection {
         self.last_real = None;
         self.before_unsolicited = None;
         self.dialogue = Dialogue::default();
-        self.incarnations = self.incarnations.saturating_add(1);
     }
 
     /// One side.
@@ -330,6 +333,9 @@ impl Connection {
     /// Keeps the first few vantages.
     pub(super) fn note_vantage(&mut self, vantage: &Vantage) {
         if self.vantages.len() < KEPT_VANTAGES && !self.vantages.contains(vantage) {
+            if self.vantages.is_empty() {
+                self.vantages.reserve_exact(2); // one of each direction
+            }
             self.vantages.push(*vantage);
         }
     }

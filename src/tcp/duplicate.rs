@@ -3,10 +3,12 @@
 //!
 //! Same direction, sequence, acknowledgement, flags, length, window, timestamp value and IP-ID: within [`SAME_VANTAGE`] at the same
 //! vantage; at another vantage at any distance if an IP-ID or a timestamp value tells the copies of a retransmission apart, else
-//! within the same bound. The history is bounded: the last few segments, more of them once a second vantage was seen.
+//! within the same bound. The history is bounded: the last few segments, more of them once a second vantage was seen, or from the start where
+//! several files overlap in time: their clocks may differ by more than a handshake takes.
 
 use std::hash::{Hash, Hasher};
 
+use super::step::{Place, SeenBefore, Sight as SightPlace};
 use crate::endpoint::Side;
 use crate::segment::{Segment, Vantage};
 use crate::time::{Span, Timestamp};
@@ -19,9 +21,13 @@ const LONG_HISTORY: usize = 128;
 #[derive(Clone, Copy, Debug, Default)]
 struct Sight {
     signature: u64,
-    vantage: u32,
-    distinctive: bool,
     time: Timestamp,
+    vantage: u32,
+    interface: u32,
+    file: u32,
+    stack: u16,
+    ttl: u8,
+    distinctive: bool,
 }
 
 impl Sight {
@@ -29,10 +35,25 @@ impl Sight {
         Self {
             signature: signature(segment, side),
             vantage: fold(&segment.vantage),
+            interface: segment.vantage.interface,
+            file: segment.frame.file(),
+            stack: segment.vantage.stack,
+            ttl: segment.ttl,
             distinctive: segment.ip_id.is_some_and(|id| id != 0) || segment.options.timestamp.is_some(),
             time: segment.time,
         }
     }
+
+    const fn place(&self) -> SightPlace {
+        SightPlace { place: Place { interface: self.interface, stack: self.stack }, file: self.file }
+    }
+}
+
+/// Another sight of a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Duplicate {
+    /// Where it was seen before, if that was another place.
+    pub elsewhere: Option<SeenBefore>,
 }
 
 /// The segments of one connection that were seen last.
@@ -52,25 +73,28 @@ struct LongHistory {
 }
 
 impl RecentSights {
-    /// Whether `segment` was seen before; remembers it if not.
-    pub fn is_duplicate(&mut self, segment: &Segment<'_>, side: Side) -> bool {
+    /// Whether `segment` was seen before; remembers it if not. `overlapping` says that several files show the same time.
+    pub fn duplicate(&mut self, segment: &Segment<'_>, side: Side, overlapping: bool) -> Option<Duplicate> {
         let sight = Sight::of(segment, side);
-        let known = self.knows(&sight);
-        if !known {
-            self.remember(sight, side);
-        }
-        known
+        let Some(old) = self.known(&sight) else {
+            self.remember(sight, side, overlapping);
+            return None;
+        };
+        let (first, second) = (old.place(), sight.place());
+        let hop_change = i16::from(sight.ttl).saturating_sub(i16::from(old.ttl));
+        let elsewhere = (first.place != second.place).then(|| SeenBefore { first, second, delay: sight.time.since(old.time), hop_change });
+        Some(Duplicate { elsewhere })
     }
 
-    fn knows(&self, sight: &Sight) -> bool {
-        self.short.iter().take(usize::from(self.used)).any(|old| is_same(old, sight))
-            || self.long.as_deref().is_some_and(|long| long.sights.iter().any(|old| is_same(old, sight)))
+    fn known(&self, sight: &Sight) -> Option<Sight> {
+        let short = self.short.iter().take(usize::from(self.used)).find(|old| is_same(old, sight));
+        short.or_else(|| self.long.as_deref()?.sights.iter().find(|old| is_same(old, sight))).copied()
     }
 
-    fn remember(&mut self, sight: Sight, side: Side) {
+    fn remember(&mut self, sight: Sight, side: Side, overlapping: bool) {
         if let Some(slot) = self.first_vantages.get_mut(side.index()) {
             let first = *slot.get_or_insert(sight.vantage);
-            if first != sight.vantage && self.long.is_none() {
+            if (overlapping || first != sight.vantage) && self.long.is_none() {
                 let mut long = Box::new(LongHistory { sights: [Sight::default(); LONG_HISTORY], next: 0 });
                 for (to, from) in long.sights.iter_mut().zip(self.short.iter().take(usize::from(self.used))) {
                     *to = *from;

@@ -64,6 +64,8 @@ pub struct Counts {
     pub keepalive_probes_inferred: u32,
     /// RSTs that change nothing (outside the window, of an older incarnation).
     pub invalid_rst: u32,
+    /// Datagrams in fragments that never became whole; no segments, in none of the other counts.
+    pub incomplete_datagrams: u32,
 }
 
 /// The hop count and IP-ID habits of one side, to tell an RST of another device.

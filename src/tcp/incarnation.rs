@@ -27,7 +27,8 @@ fn reopens(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
 /// A SYN-ACK with another number begins a new connection, unless it answers the SYN that is known (SYN cookies, two servers behind one
 /// address) or the number known was only derived from later segments that lie near (reordering).
 pub(super) fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
-    let answers_known_syn = connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && segment.ack == isn.add(1));
+    let answers_known_syn =
+        connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && acknowledges_syn(segment.ack, isn));
     let half = connection.half(side);
     let near = half
         .known_position(segment.seq)
@@ -36,12 +37,21 @@ pub(super) fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &S
     !answers_known_syn && (half.base_is_syn || !near)
 }
 
+/// The number after a SYN, or after the data that it may carry (RFC 7413): at most one segment.
+fn acknowledges_syn(ack: SeqNumber, isn: SeqNumber) -> bool {
+    (1..=1 + i64::from(u16::MAX)).contains(&i64::from(ack.distance_from(isn)))
+}
+
 /// Between SYN and SYN-ACK, a pure ACK that acknowledges nothing of the SYN (a challenge ACK, RFC 5961 section 4) and what follows
 /// from it belong to the incarnation before.
 pub(super) fn is_of_older(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
     let seen = &connection.handshake;
     let Some((syn_side, _, isn)) = seen.syn else { return false };
     if seen.syn_ack.is_some() || segment.flags.syn() || seen.completed.is_some() {
+        return false;
+    }
+    // The other side has acknowledged the SYN: the opening is over, though its SYN-ACK was not captured.
+    if connection.half(syn_side.other()).acked.is_some() {
         return false;
     }
     if side == syn_side {

@@ -17,6 +17,6 @@ mod tracker;
 mod transition;
 
 pub use connection::Connection;
-pub use slab::Connections;
+pub use slab::{Chunks, Connections};
 pub use step::Step;
 pub use tracker::Tracker;

@@ -1,26 +1,36 @@
-//! All connections in the order of their first segment, in chunks: growing never copies what is there, nor asks for twice the room.
+//! Everything that is kept per connection, in the order of the first segments, in chunks: growing never copies what is there, nor asks for
+//! twice the room.
 
 use super::connection::Connection;
 
-/// Connections per chunk (some 400 kB).
+/// Items per chunk (some 400 kB of connections).
 const CHUNK: usize = 256;
 
 /// Every connection by index.
-#[derive(Debug, Default)]
-pub struct Connections {
-    chunks: Vec<Vec<Connection>>,
+pub type Connections = Chunks<Connection>;
+
+/// Items by index.
+#[derive(Debug)]
+pub struct Chunks<T> {
+    chunks: Vec<Vec<T>>,
     len: usize,
 }
 
-impl Connections {
-    /// Adds a connection and returns its index.
-    pub(super) fn push(&mut self, connection: Connection) -> usize {
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Chunks<T> {
+    /// Adds an item and returns its index.
+    pub fn push(&mut self, item: T) -> usize {
         let at = self.len;
         if at.is_multiple_of(CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
         if let Some(chunk) = self.chunks.last_mut() {
-            chunk.push(connection);
+            chunk.push(item);
             self.len += 1;
         }
         at
@@ -37,17 +47,17 @@ impl Connections {
     }
 
     /// One by index.
-    pub fn get(&self, at: usize) -> Option<&Connection> {
+    pub fn get(&self, at: usize) -> Option<&T> {
         self.chunks.get(at / CHUNK)?.get(at % CHUNK)
     }
 
     /// One by index, to change.
-    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Connection> {
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
     }
 
     /// All in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Connection> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flatten()
     }
 }

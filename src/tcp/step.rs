@@ -4,9 +4,10 @@ use super::half::{Mark, Position};
 use super::reset::Reset;
 use crate::app::Message;
 use crate::endpoint::Side;
+use crate::frame::FrameId;
 use crate::report::GapEnd;
 use crate::segment::Vantage;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// New payload: octets beyond the highest sequence number seen from that side.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,37 @@ pub struct IdleGap {
     pub ended_by: GapEnd,
 }
 
+/// Where a segment was captured: a place, and the file of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Interface and encapsulation.
+    pub place: Place,
+    /// Index of the file.
+    pub file: u32,
+}
+
+/// The place where a vantage stands: the same for both directions, whatever the link addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// As in [`Vantage::interface`].
+    pub interface: u32,
+    /// As in [`Vantage::stack`].
+    pub stack: u16,
+}
+
+/// The same segment at two places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenBefore {
+    /// Where it was seen first, in file order.
+    pub first: Sight,
+    /// Where it was seen now.
+    pub second: Sight,
+    /// The time now less the time then.
+    pub delay: Span,
+    /// The hop count now less the hop count then.
+    pub hop_change: i16,
+}
+
 /// What one segment did.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -69,6 +101,8 @@ pub struct Step {
     pub replaced: Option<usize>,
     /// Another sight of a segment already seen: nothing else is set.
     pub duplicate: bool,
+    /// The first sight, if it was at another place.
+    pub seen_before: Option<SeenBefore>,
     /// It belongs to an older incarnation of the 4-tuple and changes nothing.
     pub of_older_incarnation: bool,
     /// A new incarnation whose SYN was not captured began here.
@@ -109,18 +143,18 @@ pub struct Step {
     pub farewell_before_fin: bool,
 }
 
-impl Step {
-    /// A step of `side` that did nothing yet.
-    pub(super) const fn new(connection: usize, side: Side, mark: Mark) -> Self {
+impl Default for Step {
+    fn default() -> Self {
         Self {
-            connection,
-            side,
-            mark,
-            vantage: Vantage { interface: 0, stack: 0, link_source: None, link_destination: None, outer: 0 },
+            connection: 0,
+            side: Side::Low,
+            mark: Mark { frame: FrameId::new(0, 0), time: Timestamp::default() },
+            vantage: Vantage::default(),
             has_rst: false,
             opened: false,
             replaced: None,
             duplicate: false,
+            seen_before: None,
             of_older_incarnation: false,
             restarted: false,
             payload_length: 0,
@@ -141,6 +175,86 @@ impl Step {
             gap: None,
             farewell_before_fin: false,
         }
+    }
+}
+
+impl Step {
+    /// Whether it is an acknowledgement and nothing else, of a connection that goes on.
+    pub const fn is_plain_acknowledgement(&self) -> bool {
+        !self.opened
+            && !self.restarted
+            && !self.has_rst
+            && !self.has_fin
+            && !self.fills_hole
+            && !self.probe
+            && !self.probe_answer
+            && self.payload_length == 0
+            && self.payload.is_none()
+            && self.retransmission.is_none()
+            && self.reset.is_none()
+            && self.gap.is_none()
+            && matches!(self.handshake, Handshake::No)
+    }
+
+    /// Begins a step of `side` that did nothing yet. Field by field: an optional part that is absent is one word, not its whole size; and
+    /// taken apart as a whole, so that no field can be forgotten.
+    pub(super) fn begin(&mut self, connection: usize, side: Side, mark: Mark) {
+        let Self {
+            connection: of_connection,
+            side: of_side,
+            mark: at_mark,
+            vantage,
+            has_rst,
+            opened,
+            replaced,
+            duplicate,
+            seen_before,
+            of_older_incarnation,
+            restarted,
+            payload_length,
+            has_fin,
+            position,
+            ack,
+            payload,
+            retransmission,
+            fills_hole,
+            probe,
+            probe_answer,
+            fin,
+            reset,
+            handshake,
+            timestamp_value,
+            idle,
+            wire_idle,
+            gap,
+            farewell_before_fin,
+        } = self;
+        (*of_connection, *of_side, *at_mark) = (connection, side, mark);
+        *vantage = Vantage::default();
+        *has_rst = false;
+        *opened = false;
+        *replaced = None;
+        *duplicate = false;
+        *seen_before = None;
+        *of_older_incarnation = false;
+        *restarted = false;
+        *payload_length = 0;
+        *has_fin = false;
+        *position = None;
+        *ack = None;
+        *payload = None;
+        *retransmission = None;
+        *fills_hole = false;
+        *probe = false;
+        *probe_answer = false;
+        *fin = false;
+        *reset = None;
+        *handshake = Handshake::No;
+        *timestamp_value = None;
+        *idle = None;
+        *wire_idle = None;
+        *gap = None;
+        *farewell_before_fin = false;
     }
 }
 

@@ -10,14 +10,17 @@ use super::slab::Connections;
 use super::step::Step;
 use super::table::FlowTable;
 use super::transition::Transition;
-use crate::endpoint::{FlowKey, Side};
+use crate::endpoint::{Endpoint, FlowKey, Side};
 use crate::options::Thresholds;
 use crate::report::RoleBasis;
-use crate::segment::{IcmpQuote, Segment};
+use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
 use crate::time::Span;
 
-/// So many 4-tuples that only ICMP errors have shown get a number of their own.
+/// So many 4-tuples that no segment has shown get a number of their own.
 const RESERVED_NUMBERS: usize = 65_536;
+
+/// A datagram waits for its fragments for a minute at most: more incarnations of its 4-tuple than this do not fit in.
+const INCARNATIONS_LOOKED_BACK: usize = 8;
 
 /// Follows every connection.
 #[derive(Debug)]
@@ -26,7 +29,11 @@ pub struct Tracker {
     servers: KnownServers,
     thresholds: Thresholds,
     next_stream: u64,
-    /// Numbers of 4-tuples that only ICMP errors have shown so far: Wireshark numbers them too.
+    /// File of the last segment.
+    file: u32,
+    /// Several files show the same time.
+    overlapping: bool,
+    /// Numbers of 4-tuples that only ICMP errors and headers that are none have shown so far: Wireshark numbers them too.
     reserved: HashMap<FlowKey, u64, ahash::RandomState>,
     /// Further sights of segments already seen.
     pub duplicates: u64,
@@ -40,6 +47,8 @@ impl Tracker {
             servers: KnownServers::default(),
             thresholds,
             next_stream: 0,
+            file: 0,
+            overlapping: false,
             reserved: HashMap::default(),
             duplicates: 0,
         }
@@ -59,10 +68,7 @@ impl Tracker {
     pub fn icmp(&mut self, quote: &IcmpQuote) -> Option<usize> {
         let (key, _) = FlowKey::of(quote.src, quote.dst, quote.tenant);
         let Some(at) = self.table.find(&key) else {
-            if self.reserved.len() < RESERVED_NUMBERS && !self.reserved.contains_key(&key) {
-                self.reserved.insert(key, self.next_stream);
-                self.next_stream += 1;
-            }
+            self.reserve(quote.src, quote.dst, quote.tenant);
             return None;
         };
         let connection = self.table.get_mut(at)?;
@@ -70,22 +76,60 @@ impl Tracker {
         Some(at)
     }
 
+    /// A 4-tuple was seen, but no segment of it (an ICMP error quotes one, or the header is none): Wireshark gives it a number, so the first
+    /// segment that comes gets that one.
+    pub fn reserve(&mut self, src: Endpoint, dst: Endpoint, tenant: u32) {
+        let (key, _) = FlowKey::of(src, dst, tenant);
+        if self.table.find(&key).is_none() && self.reserved.len() < RESERVED_NUMBERS && !self.reserved.contains_key(&key) {
+            self.reserved.insert(key, self.next_stream);
+            self.next_stream += 1;
+        }
+    }
+
+    /// A datagram of a connection never became whole: the index of the connection, if it is known, and whose datagram it was. It is told
+    /// late, so the 4-tuple may have been used again meanwhile.
+    pub fn incomplete(&mut self, datagram: &IncompleteDatagram) -> Option<(usize, Side)> {
+        let (key, side) = FlowKey::of(datagram.src, datagram.dst, datagram.tenant);
+        let mut at = self.table.find(&key)?;
+        for _ in 0..INCARNATIONS_LOOKED_BACK {
+            let connection = self.table.get(at)?;
+            if connection.first.time <= datagram.time {
+                break;
+            }
+            at = connection.previous?;
+        }
+        let counts = &mut self.table.get_mut(at)?.half_mut(side).counts;
+        counts.incomplete_datagrams = counts.incomplete_datagrams.saturating_add(1);
+        Some((at, side))
+    }
+
     /// Takes in one segment.
     pub fn push(&mut self, segment: &Segment<'_>) -> Step {
+        let mut step = Step::default();
+        self.push_into(segment, &mut step);
+        step
+    }
+
+    /// Takes in one segment and writes what it did into `step`, whose octets are used again: a step has some 600 of them, most of which an
+    /// ordinary segment leaves alone.
+    pub fn push_into(&mut self, segment: &Segment<'_>, step: &mut Step) {
         let (key, side) = FlowKey::of(segment.src, segment.dst, segment.tenant);
         let mark = Mark::of(segment);
+        let file = segment.frame.file();
+        self.overlapping |= file < self.file; // the files of a rotation come one after the other
+        self.file = file;
         let (at, opened, replaced) = match self.table.find(&key) {
             None => (self.open(key, side, segment), true, None),
             Some(current) => match self.incarnation(current, side, segment) {
                 Incarnation::Current => (current, false, None),
                 Incarnation::Older(previous) => {
-                    let mut step = Step::new(previous, side, mark);
+                    step.begin(previous, side, mark);
                     step.of_older_incarnation = true;
                     if let Some(connection) = self.table.get_mut(previous) {
                         connection.tick(mark);
                         connection.half_mut(side).count(segment);
                     }
-                    return step;
+                    return;
                 }
                 // Wireshark numbers it; no receiver accepts it, so that what it would have replaced goes on
                 Incarnation::New if segment.discarded => {
@@ -104,7 +148,7 @@ impl Tracker {
                 }
             },
         };
-        let mut step = Step::new(at, side, mark);
+        step.begin(at, side, mark);
         step.payload_length = segment.payload_length;
         step.has_fin = segment.flags.fin() && !segment.discarded;
         step.timestamp_value = segment.options.timestamp.map(|(value, _)| value);
@@ -113,13 +157,13 @@ impl Tracker {
         step.opened = opened;
         step.replaced = replaced;
         if let Some(connection) = self.table.get_mut(at) {
-            Transition { connection, segment, side, mark, thresholds: &self.thresholds }.run(&mut step);
+            let overlapping = self.overlapping;
+            Transition { connection, segment, side, mark, thresholds: &self.thresholds, overlapping }.run(step);
             self.duplicates += u64::from(step.duplicate);
             if segment.flags.syn() && !step.duplicate && !segment.discarded {
                 self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
             }
         }
-        step
     }
 
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {

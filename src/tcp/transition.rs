@@ -35,6 +35,8 @@ pub(super) struct Transition<'c, 's> {
     pub(super) side: Side,
     pub(super) mark: Mark,
     pub(super) thresholds: &'c Thresholds,
+    /// Several files show the same time.
+    pub(super) overlapping: bool,
 }
 
 impl Transition<'_, '_> {
@@ -47,9 +49,10 @@ impl Transition<'_, '_> {
         if segment.discarded {
             return;
         }
-        if self.connection.recent.is_duplicate(segment, side) {
+        if let Some(duplicate) = self.connection.recent.duplicate(segment, side, self.overlapping) {
             self.connection.half_mut(side).counts.duplicates += 1;
             step.duplicate = true;
+            step.seen_before = duplicate.elsewhere;
             return;
         }
         self.learn_roles();

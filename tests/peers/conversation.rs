@@ -115,6 +115,27 @@ enum Care {
     InOrder,
     /// Captured once: its meaning hangs on what was captured around it.
     Once,
+    /// Not captured.
+    Unseen,
+}
+
+/// How a 4-tuple is used again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reuse {
+    /// With numbers far from all before, as RFC 6528 has it.
+    Far,
+    /// The client begins a little beyond its last number, as systems without RFC 6528 do.
+    Near,
+    /// The client begins at its old number, as some small stacks always do.
+    SameNumber,
+    /// The SYN was not captured.
+    SynUnseen,
+    /// Neither the SYN nor the SYN-ACK was captured.
+    HandshakeUnseen,
+    /// The server still has the old connection: it answers the SYN with a challenge ACK (RFC 5961 section 4), is reset, and the SYN comes again.
+    Challenged,
+    /// Segments of the old connection arrive after the new SYN.
+    Overtaken,
 }
 
 impl Conversation {
@@ -190,9 +211,22 @@ impl Simulation {
         }
     }
 
+    fn reuse(&mut self) -> Reuse {
+        match self.random.below(100) {
+            0..12 => Reuse::Near,
+            12..26 => Reuse::SameNumber,
+            26..34 => Reuse::SynUnseen,
+            34..42 => Reuse::HandshakeUnseen,
+            42..50 => Reuse::Challenged,
+            50..58 => Reuse::Overtaken,
+            _ => Reuse::Far,
+        }
+    }
+
     /// The handshake, in one of its forms; whether a connection came of it.
     fn open(&mut self, again: bool) -> bool {
         let before = self.sides;
+        let reuse = if again { self.reuse() } else { Reuse::Far };
         for (side, last) in before.into_iter().enumerate() {
             let id = if self.zero_id { 0 } else { last.id.max(1).wrapping_add(1) };
             self.sides[side] =
@@ -201,14 +235,25 @@ impl Simulation {
             while self.used[side].iter().any(|used| self.sides[side].initial.wrapping_sub(*used).wrapping_add(1 << 20) < 1 << 21) {
                 self.sides[side].initial = self.sides[side].initial.wrapping_add(1 << 27);
             }
+            match reuse {
+                Reuse::Near if side == 0 => self.sides[0].initial = last.snd_nxt.wrapping_add(1 + u32::from(last.id) * 16),
+                Reuse::SameNumber if side == 0 => self.sides[0].initial = last.initial,
+                _ => {}
+            }
             let initial = self.sides[side].initial;
             self.used[side].push(initial);
             self.sides[side].snd_nxt = self.sides[side].initial;
         }
         let care = if again { Care::Once } else { Care::InOrder };
         let data = if self.random.percent(3) { self.random.between(1, 500) } else { 0 };
-        let syn = self.send(0, SYN, 0, data, care);
-        if self.random.percent(6) {
+        let unseen = matches!(reuse, Reuse::SynUnseen | Reuse::HandshakeUnseen);
+        let syn = self.send(0, SYN, 0, data, if unseen { Care::Unseen } else { care });
+        match reuse {
+            Reuse::Challenged => self.challenge(before, &syn),
+            Reuse::Overtaken => self.overtaken(),
+            _ => {}
+        }
+        if !unseen && self.random.percent(6) {
             self.now += SECOND;
             self.again(&syn, Care::Once);
         }
@@ -226,10 +271,10 @@ impl Simulation {
         // A server that does not take the data acknowledges the SYN alone, and the client sends it again.
         let taken = data == 0 || self.random.percent(50);
         self.sides[1].rcv_nxt = if taken { self.sides[0].snd_nxt } else { self.sides[0].initial.wrapping_add(1) };
-        let syn_ack = self.send(1, SYN | ACK, 0, 0, care);
+        let syn_ack = self.send(1, SYN | ACK, 0, 0, if reuse == Reuse::HandshakeUnseen { Care::Unseen } else { care });
         self.pass();
         self.sides[0].rcv_nxt = self.sides[1].snd_nxt;
-        if self.random.percent(4) {
+        if reuse != Reuse::HandshakeUnseen && self.random.percent(4) {
             self.again(&syn_ack, Care::Ordinary);
         }
         if !taken {
@@ -237,6 +282,27 @@ impl Simulation {
         }
         self.acknowledge(0);
         true
+    }
+
+    /// The old connection answers the SYN, and is reset for it.
+    fn challenge(&mut self, old: [Side; 2], syn: &Packet) {
+        self.pass();
+        self.raw(1, ACK, old[1].snd_nxt, old[1].rcv_nxt, 0, old[1].window, Care::Once);
+        self.pass();
+        self.raw(0, RST, old[1].rcv_nxt, 0, 0, 0, Care::Once);
+        self.now += SECOND;
+        self.again(syn, Care::Once);
+    }
+
+    /// Some of the last segments of the old connection are captured once more, late.
+    fn overtaken(&mut self) {
+        let is_segment = |packet: &&Packet| matches!(&packet.content, Content::Tcp(tcp) if tcp.flags & (SYN | RST) == 0);
+        let late: Vec<Packet> = self.packets.iter().rev().skip(1).filter(is_segment).take(1 + self.packets.len() % 3).cloned().collect();
+        for mut packet in late {
+            self.now += self.random.between(6, 20) * MILLISECOND;
+            packet.time = self.now;
+            self.packets.push(packet);
+        }
     }
 
     fn talk(&mut self) {
@@ -480,6 +546,7 @@ impl Simulation {
             pad: 0,
             ip_length: None,
             snap: None,
+            fragment: None,
             record_cut: false,
             interface: None,
             name: None,
@@ -512,7 +579,7 @@ impl Simulation {
     }
 
     fn capture(&mut self, packet: &Packet, side: usize, care: Care) {
-        if self.hidden_side == Some(side) {
+        if self.hidden_side == Some(side) || care == Care::Unseen {
             return;
         }
         if care == Care::Once {

@@ -17,10 +17,11 @@ tshark only dissects (addresses, numbers, flags, lengths) and splits 4-tuples in
 
 Deliberate differences:
 
-  tshark before 4.4 does not begin a stream at a SYN-ACK with another number: such streams are split here. (Later ones also begin one at a SYN with the known
-  number after a FIN or RST; the generator makes none.) An RST does not say where a side's numbers begin: it may belong to the incarnation before.
+  tshark before 4.4 does not begin a stream at a SYN-ACK with another number: such streams are split here. Later ones also begin one at a SYN with the known
+  number after a FIN or RST, which afterfin takes for an incarnation inside the connection: such streams are joined here.
   A frame seen again within 5 ms is no probe.
-  An incarnation whose SYN was not captured (numbers that jump by more than 2**20) is told apart by afterfin alone: only counts are compared there.
+  Incarnations inside a stream (numbers that jump by more than 2**20, or a SYN with the known number after payload, FIN or RST) are told apart by afterfin alone:
+  only counts are compared there.
 """
 import json
 import re
@@ -75,8 +76,7 @@ def streams(path, split):
     by_number = {}
     for frame in frames(path):
         by_number.setdefault(frame.stream, []).append(frame)
-    whole = by_number.values()
-    parts = [part for stream in whole for part in (resplit(stream) if split else [stream])]
+    parts = joined([part for stream in by_number.values() for part in (resplit(stream) if split else [stream])])
     return sorted(parts, key=lambda part: part[0].number)
 
 
@@ -86,15 +86,28 @@ def resplit(stream):
     for frame in stream:
         kind = frame.flags & (SYN | ACK | RST)
         other = known.get(frame.source, frame.seq) != frame.seq
-        refused = parts[-1] and not known  # an RST stands alone
-        if kind == SYN | ACK and (other or refused) and (frame.destination, (frame.ack - 1) % WRAP) not in syns:
+        if kind == SYN | ACK and other and (frame.destination, (frame.ack - 1) % WRAP) not in syns:
             parts.append([])
             known, syns = {}, set()
         if kind == SYN:
-            syns.add((frame.source, frame.seq))
-        if not frame.has(RST):
-            known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
+            syns |= {(frame.source, frame.seq), (frame.source, (frame.seq + frame.length) % WRAP)}
+        known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
         parts[-1].append(frame)
+    return parts
+
+
+def joined(streams):
+    """A SYN with the number known goes on with the connection; Wireshark 4.4 begins another one there after a FIN or RST, 4.0 where it missed the split before."""
+    parts, current = [], {}
+    for stream in sorted(streams, key=lambda stream: stream[0].number):
+        first, pair = stream[0], frozenset((stream[0].source, stream[0].destination))
+        before = current.get(pair)
+        begins = [f for f in before or [] if f.source == first.source and not f.has(RST)][:1]
+        if first.flags & (SYN | ACK | RST) == SYN and any((f.seq if f.has(SYN) else (f.seq - 1) % WRAP) == first.seq for f in begins):
+            before.extend(stream)
+            continue
+        parts.append(list(stream))
+        current[pair] = parts[-1]
     return parts
 
 
@@ -143,7 +156,7 @@ def facts(part):
     ends = {part[0].source: Side(), part[0].destination: Side()}
     gaps, longest, previous = 0, None, None
     syn = syn_ack = final_ack = first_fin = after_close = None
-    jumped = False
+    jumped, used, begins = False, False, {}
     for place, frame in enumerate(part):
         own, other = ends[frame.source], ends[frame.destination]
         rst = frame.has(RST)
@@ -153,6 +166,10 @@ def facts(part):
         if previous is not None and frame.time - previous >= NANOSECONDS:
             gaps, longest = gaps + 1, max(longest or 0, frame.time - previous)
         previous = frame.time
+        if frame.flags & (SYN | ACK | RST) == SYN:
+            jumped = jumped or (used and begins.get(frame.source) == frame.seq)
+        begins.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
+        used = used or rst or frame.has(FIN) or (frame.length > 0 and not frame.has(SYN))
         if rst:
             continue
         at = own.unwrap(frame.seq)

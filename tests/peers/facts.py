@@ -21,7 +21,6 @@ DELIBERATE = [  # see docs/limits.md, «Differences in captures that others publ
     "nfstream/tests/pcaps/vnc.pcap",
     "tls_heur__vmess-tcp.pcapng",
     "tls_heur__vmess-tcp-tls.pcapng",
-    "ip_fragmented_garbage.pcap",
     ".snoop",
 ]
 

@@ -24,7 +24,8 @@
 //! A SYN whose sequence number is new, or a second SYN without one, begins another incarnation (its numbers 100,000 further on).
 //!
 //! **Attributes.** TCP: `seq ack win urg mss wscale sack sackblock=LEFT-RIGHT ts=VALUE/ECHO ts=none opt=KIND:HEX`.
-//! IP and link: `ttl id smac dmac vlan vxlan=VNI pad=OCTETS iplen=0 snap=N cut` (`cut`: the record claims no more than was kept).
+//! IP and link: `ttl id smac dmac vlan vxlan=VNI pad=OCTETS iplen=0 snap=N cut frag=FROM-TO` (`cut`: the record claims no more than was kept;
+//! `frag`: an IPv4 fragment with these octets of the packet's payload, FROM- for the last one).
 //! Script: `name=WORD`, `uncaptured` (sent and delivered, not in the file), `undelivered` (in the file, never received), `@ifN` (the
 //! capture interface).
 //!

@@ -98,6 +98,7 @@ pub struct Attributes {
     pub pad: Option<usize>,
     pub ip_length: Option<u16>,
     pub snap: Option<usize>,
+    pub fragment: Option<(usize, Option<usize>)>,
     pub record_cut: bool,
     pub interface: Option<u32>,
     pub translated: Option<(usize, usize)>,
@@ -338,6 +339,10 @@ fn attribute(program: &Program, with: &mut Attributes, word: &str) -> Result<(),
         "pad" => with.pad = Some(parsed(value, key)?),
         "iplen" => with.ip_length = Some(parsed(value, key)?),
         "snap" => with.snap = Some(parsed(value, key)?),
+        "frag" => {
+            let (from, to) = value.split_once('-').ok_or("frag=FROM-TO")?;
+            with.fragment = Some((parsed(from, key)?, if to.is_empty() { None } else { Some(parsed(to, key)?) }));
+        }
         "cut" => with.record_cut = true,
         "as" => with.translated = Some(endpoints(program, value)?),
         "name" => with.name = Some(value.to_owned()),

@@ -32,6 +32,8 @@ pub struct Packet {
     /// What the IP header claims instead of its true length.
     pub ip_length: Option<u16>,
     pub snap: Option<usize>,
+    /// The octets of the IP payload that this fragment has; the last one goes to the end.
+    pub fragment: Option<(usize, Option<usize>)>,
     /// The record claims no more octets than were kept.
     pub record_cut: bool,
     pub interface: Option<u32>,
@@ -265,6 +267,7 @@ impl Player<'_> {
             pad: 0,
             ip_length: None,
             snap: self.program.snap,
+            fragment: None,
             record_cut: false,
             interface: None,
             name: None,
@@ -290,6 +293,7 @@ impl Player<'_> {
         packet.pad = with.pad.unwrap_or(packet.pad);
         packet.ip_length = with.ip_length.or(packet.ip_length);
         packet.snap = with.snap.or(packet.snap);
+        packet.fragment = with.fragment.or(packet.fragment);
         packet.record_cut |= with.record_cut;
         packet.interface = with.interface.or(packet.interface);
         packet.name.clone_from(&with.name);

@@ -91,7 +91,12 @@ pub fn ip_packet(packet: &Packet) -> Vec<u8> {
                 Content::Tcp(tcp) => (IP_PROTOCOL_TCP, segment(packet, tcp)),
                 Content::Icmp { kind, code, mtu, about } => (IP_PROTOCOL_ICMP, icmp(packet, *kind, *code, *mtu, about)),
             };
-            ipv4(from, to, protocol, packet.ttl, packet.id, packet.ip_length, &body)
+            let Some((first, end)) = packet.fragment else {
+                return ipv4(from, to, protocol, packet.ttl, packet.id, packet.ip_length, &body);
+            };
+            let part = &body[first..end.unwrap_or(body.len())];
+            let place = u16::try_from(first / 8).expect("a fragment's place has 13 bits") | if end.is_some() { 0x2000 } else { 0 };
+            fragmented(ipv4(from, to, protocol, packet.ttl, packet.id, packet.ip_length, part), place)
         }
         (IpAddr::V6(from), IpAddr::V6(to)) => {
             let (protocol, body) = match &packet.content {
@@ -124,6 +129,15 @@ fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, ttl: u8, id: u16, claimed: O
     octets[10..12].copy_from_slice(&sum.to_be_bytes());
     octets.extend_from_slice(body);
     octets
+}
+
+/// The packet as a fragment: offset in units of eight octets, and whether more follow.
+fn fragmented(mut packet: Vec<u8>, place: u16) -> Vec<u8> {
+    packet[6..8].copy_from_slice(&place.to_be_bytes());
+    packet[10..12].fill(0);
+    let sum = checksum(&[&packet[..20]]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet
 }
 
 fn segment(packet: &Packet, tcp: &Tcp) -> Vec<u8> {

@@ -271,6 +271,16 @@ pub fn report() -> Report {
             skipped: BTreeMap::from([("ARP".into(), 10), ("UDP".into(), 9)]),
             malformed: BTreeMap::from([("TCP header cut".into(), 1)]),
             trust: vec![Trust { what: "mid-connection", detail: "2 connections were open when the capture began".into() }],
+            points: vec![
+                CapturePoint { vantage: "interface 0, ethernet".into(), files: vec![0] },
+                CapturePoint { vantage: "interface 1, ethernet".into(), files: vec![0] },
+            ],
+            pairs: vec![PointPair {
+                first: 0,
+                second: 1,
+                client: PointDelay { segments: 40, delay: Some(Span(14_300_000)), hop_change: Some(-1) },
+                server: PointDelay { segments: 38, delay: Some(Span(-10_100_000)), hop_change: Some(1) },
+            }],
             first: Some(OPENED - Span::from_secs(1)),
             last: Some(OPENED + Span::from_secs(60)),
         },
@@ -330,6 +340,7 @@ pub fn report() -> Report {
             server,
             client_timer: Some(micros(47_205_400)),
             client_at_least: true,
+            client_seen_at: None,
             server_timer: Some(Span::from_millis(10_003)),
             path_low: None,
             path_high: None,
@@ -342,8 +353,8 @@ pub fn report() -> Report {
             surfaced: 0,
             dead_held: micros(37_202_200),
             handshakes_avoidable: 0,
-            time_wait_peak: 3,
-            time_wait: vec![(OPENED, 3)],
+            dead_connections: 1,
+            time_wait: vec![TimeWait { host: "10.0.0.5".parse().unwrap(), side: Role::Client, peak: 3, over_time: vec![(OPENED, 3)] }],
             ..Cost::default()
         },
         picture: Picture {

@@ -4,6 +4,8 @@
 //! octets cuts most blocks; and it refuses messages that servers out there accept, while a request that a server answered is a
 //! request. Source: RFC 9112 sections 2 to 6, RFC 9110 sections 7.2, 9 and 10.2.4, RFC 2068 section 19.7.1.1 (Keep-Alive).
 
+use crate::app::hand::FieldNames;
+
 /// The longest method name that is taken for one; the longest registered ones have 18 octets (`UPDATEREDIRECTREF` 17).
 const LONGEST_METHOD: usize = 20;
 
@@ -69,7 +71,7 @@ pub(super) fn request_line(octets: &[u8]) -> Option<RequestLine<'_>> {
 
 /// The target ends before the version; a client that does not encode its spaces is answered by many servers all the same.
 fn target_length(rest: &[u8]) -> usize {
-    let line_len = rest.iter().position(|octet| matches!(octet, b'\r' | b'\n')).unwrap_or(rest.len());
+    let line_len = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
     let line = rest.get(..line_len).unwrap_or(rest);
     let version = [&b" HTTP/1.1"[..], b" HTTP/1.0"].iter().find_map(|version| line.strip_suffix(*version));
     version.map_or_else(|| rest.iter().position(|octet| !octet.is_ascii_graphic() && *octet < 0x80).unwrap_or(rest.len()), <[u8]>::len)
@@ -126,6 +128,10 @@ pub(super) struct Fields<'a> {
     pub server: &'a [u8],
     /// `Host`.
     pub host: &'a [u8],
+    /// `User-Agent`.
+    pub agent: &'a [u8],
+    /// What the names themselves show.
+    pub names: FieldNames,
     /// `Upgrade: websocket`.
     pub upgrade_websocket: bool,
     /// `Upgrade: h2c`.
@@ -138,7 +144,7 @@ pub(super) fn fields(octets: &[u8], from: usize) -> Fields<'_> {
     let mut at = from;
     while let Some(rest) = octets.get(at..) {
         // A line without its end may be cut in the middle of a number.
-        let Some(line_len) = rest.iter().position(|octet| *octet == b'\n') else { break };
+        let Some(line_len) = memchr::memchr(b'\n', rest) else { break };
         let line = rest.get(..line_len).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         at = at.saturating_add(line_len).saturating_add(1);
@@ -146,7 +152,7 @@ pub(super) fn fields(octets: &[u8], from: usize) -> Fields<'_> {
             found.end = Some(at);
             break;
         }
-        if let Some(colon) = line.iter().position(|octet| *octet == b':') {
+        if let Some(colon) = memchr::memchr(b':', line) {
             let name = line.get(..colon).unwrap_or_default();
             let value = line.get(colon.saturating_add(1)..).unwrap_or_default().trim_ascii();
             found.take(name, value);
@@ -158,6 +164,7 @@ pub(super) fn fields(octets: &[u8], from: usize) -> Fields<'_> {
 impl<'a> Fields<'a> {
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+        self.names.add(name);
         match name.len() {
             4 if is(b"host") => self.host = value,
             6 if is(b"server") => self.server = value,
@@ -169,6 +176,7 @@ impl<'a> Fields<'a> {
                 self.close |= has_token(value, b"close");
                 self.keep_alive |= has_token(value, b"keep-alive");
             }
+            10 if is(b"user-agent") => self.agent = value,
             10 if is(b"keep-alive") => {
                 self.timeout = parameter(value, b"timeout").or(self.timeout);
                 self.max = parameter(value, b"max").or(self.max);

@@ -108,7 +108,7 @@ fn sll_carries_ip_with_the_sender_address() {
 #[test]
 fn sll_with_an_address_longer_than_its_field_reads_eight_octets() {
     let header = [0, 0, 0, 32, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 8, 0];
-    assert_eq!(assert_v4(113, &before4(&header), "sll").vantage.link_source, Some(LinkAddress(0x0102_0304_0506_0708)));
+    assert_eq!(assert_v4(113, &before4(&header), "sll").vantage.link_source, Some(LinkAddress::from_bits(0x0102_0304_0506_0708)));
 }
 
 fn sll2(interface: u8, protocol: [u8; 2]) -> [u8; 20] {
@@ -355,7 +355,10 @@ fn arcnet_of_both_systems_and_both_standards() {
     assert_v4(7, &before4(&[1, 2, 212, 0xff, 0, 0, 0, 0, 0, 1]), "arcnet");
     assert_v4(129, &before4(&[1, 2, 0, 0, 240]), "arcnet");
     let seen = assert_v4(129, &before4(&[1, 2, 0, 0, 212, 0, 0, 1]), "arcnet");
-    assert_eq!((seen.vantage.link_source, seen.vantage.link_destination), (Some(LinkAddress(1)), Some(LinkAddress(2))));
+    assert_eq!(
+        (seen.vantage.link_source, seen.vantage.link_destination),
+        (Some(LinkAddress::from_bits(1)), Some(LinkAddress::from_bits(2)))
+    );
     assert_eq!(outcome(7, &before4(&[1, 2, 212, 2, 0, 1])), Outcome::Skipped("arcnet fragment"));
 }
 

@@ -6,7 +6,7 @@ mod ip;
 mod link;
 mod tunnel;
 
-use super::{DecodeOptions, Decoded, Decoder};
+use super::{DecodeOptions, Decoded, Decoder, SHORT_HEADER};
 use crate::frame::{Frame, FrameId, LinkType};
 use crate::options::Separate;
 use crate::segment::{IcmpQuote, LinkAddress, TcpOptions, Vantage};
@@ -70,6 +70,7 @@ fn decode(decoder: &mut Decoder, frame: &Frame<'_>) -> Outcome {
             stack: String::new(),
         },
         Decoded::IcmpQuote(quote) => return Outcome::Quote(quote),
+        Decoded::ShortHeader { .. } => return Outcome::Malformed(SHORT_HEADER),
         Decoded::Skipped(reason) => return Outcome::Skipped(reason),
         Decoded::Malformed(reason) => return Outcome::Malformed(reason),
     };

@@ -70,6 +70,9 @@ impl Rewriter<'_> {
         for trust in &mut report.capture.trust {
             self.sentence(&mut trust.detail);
         }
+        for point in &mut report.capture.points {
+            point.vantage = self.vantage(&point.vantage);
+        }
         self.sentences(&mut report.verdict);
         for finding in &mut report.findings {
             self.finding(finding);
@@ -95,14 +98,18 @@ impl Rewriter<'_> {
         for hop in &mut report.chain {
             self.address(&mut hop.client);
             self.endpoint(&mut hop.server);
+            if let Some(server) = &mut hop.client_seen_at {
+                self.endpoint(server);
+            }
             self.sentence(&mut hop.says);
         }
         let cost = &mut report.cost;
-        for host in [&mut cost.time_wait_host, &mut cost.ports_peak_client].into_iter().flatten() {
-            self.address(host);
+        for at in &mut cost.time_wait {
+            self.address(&mut at.host);
         }
-        if let Some(server) = &mut cost.ports_peak_server {
-            self.endpoint(server);
+        for used in &mut cost.ports {
+            self.address(&mut used.client);
+            self.endpoint(&mut used.server);
         }
         for row in &mut report.connections {
             self.endpoint(&mut row.client);

@@ -1,6 +1,10 @@
 //! Foreign text inside markup: XML (HTML and SVG) and Markdown. On top of [`escape`], which every text goes through first.
 
 use super::escape;
+use crate::report::{ALTERNATIVE, ALTERNATIVES};
+
+/// Items of a list of directives that a terminal shows: some three lines.
+const ITEMS_IN_TEXT: usize = 2;
 
 /// Text for an XML or HTML text node or a quoted attribute: no markup, no character that XML 1.0 forbids.
 pub fn xml(text: &str) -> String {
@@ -76,6 +80,37 @@ pub fn markdown_prose(text: &str) -> String {
     with_code(text, markdown, markdown_code)
 }
 
+/// An advice for HTML: a list of what the product can be is folded.
+pub fn html_advice(line: &str) -> String {
+    let Some((lead, items)) = alternatives(line) else { return html_prose(line) };
+    let items: Vec<String> = items.iter().map(|item| html_prose(item)).collect();
+    format!("<details><summary>{}</summary><ul><li>{}</li></ul></details>", html_prose(lead), items.join("</li><li>"))
+}
+
+/// The same for Markdown, within one line.
+pub fn markdown_advice(line: &str) -> String {
+    let Some((lead, items)) = alternatives(line) else { return markdown_prose(line) };
+    let items: Vec<String> = items.iter().map(|item| markdown_prose(item)).collect();
+    format!("{} <details><summary>directives</summary>{}</details>", markdown_prose(lead), items.join("<br>"))
+}
+
+/// The same for a terminal: as many items as a few lines hold.
+pub fn text_advice(line: &str) -> String {
+    let Some((lead, items)) = alternatives(line) else { return line.to_owned() };
+    let shown = items.iter().take(ITEMS_IN_TEXT).copied().collect::<Vec<_>>().join(ALTERNATIVE);
+    match items.len().saturating_sub(ITEMS_IN_TEXT) {
+        0 => format!("{lead}: {shown}"),
+        more => format!("{lead}: {shown}{ALTERNATIVE}… and {more} more (--format markdown)"),
+    }
+}
+
+/// What stands before the list of an advice, and its items.
+fn alternatives(line: &str) -> Option<(&str, Vec<&str>)> {
+    let (lead, list) = line.split_once(ALTERNATIVES)?;
+    let lead = line.get(..lead.len().saturating_add(ALTERNATIVES.trim_end_matches([':', ' ']).len())).unwrap_or(lead);
+    Some((lead, list.split(ALTERNATIVE).collect()))
+}
+
 fn with_code(text: &str, prose: impl Fn(&str) -> String, code: impl Fn(&str) -> String) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
@@ -135,6 +170,25 @@ mod tests {
         assert_eq!(html_prose("a `<b>` <i>"), "a <code>&lt;b&gt;</code> &lt;i&gt;");
         assert_eq!(markdown_prose("one ` alone"), "one \\` alone");
         assert_eq!(markdown_prose("``` fence"), "\\`\\`\\` fence");
+    }
+
+    #[test]
+    fn advice_with_alternatives_is_folded_and_shortened() {
+        let line = "Directives, if it is one of these: nginx: `a <1>;` · HAProxy: `b` · Envoy: `c`";
+        assert_eq!(
+            html_advice(line),
+            "<details><summary>Directives, if it is one of these</summary><ul><li>nginx: <code>a &lt;1&gt;;</code></li><li>HAProxy: <code>b</code></li><li>Envoy: <code>c</code></li></ul></details>"
+        );
+        assert_eq!(
+            markdown_advice(line),
+            "Directives, if it is one of these <details><summary>directives</summary>nginx: `a <1>;`<br>HAProxy: `b`<br>Envoy: `c`</details>"
+        );
+        assert_eq!(
+            text_advice(line),
+            "Directives, if it is one of these: nginx: `a <1>;` · HAProxy: `b` · … and 1 more (--format markdown)"
+        );
+        assert_eq!(text_advice("Raise it."), "Raise it.");
+        assert_eq!(html_advice("a · b"), "a · b");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::render::format::{clock, escape, html_prose, xml};
+use crate::render::format::{clock, escape, html_advice, xml};
 use crate::render::svg::canvas::{Canvas, GUTTER, RIGHT, WIDTH};
 use crate::render::svg::strip;
 use crate::render::text::timeline_block;
@@ -97,7 +97,7 @@ impl Card {
                 .advice
                 .iter()
                 .filter(|line| !known.iter().any(|known| says_the_same(known, line)))
-                .map(|line| html_prose(line))
+                .map(|line| html_advice(line))
                 .collect(),
             evidence: finding.evidence.iter().take(EVIDENCE).map(row).collect(),
             evidence_omitted: finding.evidence.len().saturating_sub(EVIDENCE),

@@ -9,7 +9,7 @@ use askama::Template;
 use super::card::{Card, Strip, embed};
 use super::{policy, rows};
 use crate::render::Style;
-use crate::render::format::{count, counted, duration, escape, html_prose, zone_name};
+use crate::render::format::{count, counted, duration, escape, html_advice, zone_name};
 use crate::render::svg::lanes::{self, Lane};
 use crate::render::svg::{canvas, picture};
 use crate::render::wording::{Words, base_name, counts_by_severity, left_out_line, timer_name, timer_value};
@@ -220,6 +220,9 @@ impl HopView {
             None => ("unknown", "? Not known."),
         };
         let client_timer = match (hop.client_timer, hop.client_at_least) {
+            (Some(timer), _) if let Some(server) = hop.client_seen_at => {
+                format!("lets go after {}, as on {}", duration(timer), words.endpoint(server))
+            }
             (None, _) => "not seen".to_owned(),
             (Some(timer), true) => format!("keeps for {} or more", duration(timer)),
             (Some(timer), false) => format!("lets go after {}", duration(timer)),
@@ -312,7 +315,7 @@ impl<'a> Cards<'a> {
             server: self.words.endpoint(group.server),
             kinds: group.kinds.iter().map(|(kind, number)| format!("{} × {}", count(*number), kind.as_str())).collect(),
             summary: safe(&group.summary),
-            advice: group.advice.iter().map(|line| html_prose(line)).collect(),
+            advice: group.advice.iter().map(|line| html_advice(line)).collect(),
             lanes: self.lanes(group),
             cards,
             more_title: counted(more.len() as u64, "more finding", "more findings"),

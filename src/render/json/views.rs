@@ -20,7 +20,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::render::format::{Escaped, decimal_seconds, rfc3339};
-use crate::report::{CaptureFacts, EndpointView, Input, Trust};
+use crate::report::{CaptureFacts, CapturePoint, EndpointView, Input, PointDelay, PointPair, Trust};
 use crate::time::{Span, Timestamp};
 
 /// A span as decimal seconds, exact to the nanosecond (a double is not, beyond some weeks).
@@ -139,6 +139,8 @@ pub struct CaptureView<'a> {
     skipped: Reasons<'a>,
     malformed: Reasons<'a>,
     trust: Vec<TrustView<'a>>,
+    points: Vec<PointView<'a>>,
+    point_pairs: Vec<PairView>,
     first: Option<Time>,
     last: Option<Time>,
 }
@@ -154,6 +156,8 @@ impl<'a> CaptureView<'a> {
             skipped: Reasons(&facts.skipped),
             malformed: Reasons(&facts.malformed),
             trust: facts.trust.iter().map(TrustView::of).collect(),
+            points: facts.points.iter().map(PointView::of).collect(),
+            point_pairs: facts.pairs.iter().map(PairView::of).collect(),
             first: facts.first.map(Time),
             last: facts.last.map(Time),
         }
@@ -170,5 +174,56 @@ struct TrustView<'a> {
 impl<'a> TrustView<'a> {
     fn of(trust: &'a Trust) -> Self {
         Self { what: trust.what, detail: Escaped(&trust.detail) }
+    }
+}
+
+/// A place that saw the same segments as another.
+#[derive(Serialize)]
+struct PointView<'a> {
+    vantage: Escaped<'a>,
+    files: &'a [u32],
+}
+
+impl<'a> PointView<'a> {
+    fn of(point: &'a CapturePoint) -> Self {
+        Self { vantage: Escaped(&point.vantage), files: &point.files }
+    }
+}
+
+/// Two places that saw the same segments.
+#[derive(Serialize)]
+struct PairView {
+    first: usize,
+    second: usize,
+    client: DelayView,
+    server: DelayView,
+    path_seconds: Option<Seconds>,
+    clock_difference_seconds: Option<Seconds>,
+}
+
+impl PairView {
+    fn of(pair: &PointPair) -> Self {
+        Self {
+            first: pair.first,
+            second: pair.second,
+            client: DelayView::of(&pair.client),
+            server: DelayView::of(&pair.server),
+            path_seconds: pair.path().map(Seconds),
+            clock_difference_seconds: pair.clock_difference().map(Seconds),
+        }
+    }
+}
+
+/// What one direction shows of two places.
+#[derive(Serialize)]
+struct DelayView {
+    segments: u64,
+    delay_seconds: Option<Seconds>,
+    hop_change: Option<i16>,
+}
+
+impl DelayView {
+    fn of(way: &PointDelay) -> Self {
+        Self { segments: way.segments, delay_seconds: way.delay.map(Seconds), hop_change: way.hop_change }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::page::{Ink, Page};
 use crate::render::format::counted;
-use crate::render::wording::{frames_line, left_out_line};
+use crate::render::wording::{frames_line, left_out_line, point_lines};
 use crate::report::{Input, Report};
 
 /// Inputs that are named one by one.
@@ -30,6 +30,9 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
     for trust in &report.capture.trust {
         page.wrapped("  · ", "    ", &page.safe(&trust.detail), Ink::Plain)?;
+    }
+    for line in point_lines(report) {
+        page.wrapped("  · ", "    ", &line, Ink::Plain)?;
     }
     if let Some(text) = left_out_line(report) {
         page.wrapped("  ", "  ", &text, Ink::Yellow)?;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::page::{Ink, Page, wrap};
 use crate::endpoint::Direction;
-use crate::render::format::{counted, duration};
+use crate::render::format::{counted, duration, text_advice};
 use crate::render::wording::says_the_same;
 use crate::report::Finding;
 use crate::time::Span;
@@ -35,7 +35,7 @@ pub fn write(page: &mut Page<'_>, finding: &Finding, known: &[String]) -> io::Re
     write_evidence(page, finding)?;
     labelled(page, "filter", &page.safe(&finding.wireshark_filter))?;
     for advice in finding.advice.iter().filter(|advice| !known.iter().any(|known| says_the_same(known, advice))) {
-        labelled(page, "advice", &page.safe(advice))?;
+        labelled(page, "advice", &page.safe(&text_advice(advice)))?;
     }
     Ok(())
 }

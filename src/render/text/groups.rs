@@ -6,7 +6,7 @@ use std::io;
 use super::finding;
 use super::page::{Ink, Page};
 use super::timeline::{self, Repetitions};
-use crate::render::format::{count, counted};
+use crate::render::format::{count, counted, text_advice};
 use crate::render::wording::counts_by_severity;
 use crate::report::{Finding, Group, Report};
 
@@ -54,7 +54,7 @@ fn write_group(page: &mut Page<'_>, group: &Group, report: &Report) -> io::Resul
     page.ends("", (&pair, Ink::Bold), (&kinds.join(", "), Ink::Plain))?;
     page.wrapped("  ", "  ", &page.safe(&group.summary), Ink::Plain)?;
     for advice in &group.advice {
-        page.wrapped("  → ", "    ", &page.safe(advice), Ink::Cyan)?;
+        page.wrapped("  → ", "    ", &page.safe(&text_advice(advice)), Ink::Cyan)?;
     }
     if let Some(shown) = &group.timeline {
         page.blank()?;

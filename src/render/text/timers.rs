@@ -11,14 +11,13 @@ use crate::report::{Report, Timeout, TimerState};
 /// Timers that are shown.
 const TIMERS_SHOWN: usize = 30;
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 6] = [
     Column { title: "server", figures: false, expendable: 0 },
     Column { title: "client", figures: false, expendable: 0 },
     Column { title: "timer", figures: false, expendable: 0 },
     Column { title: "value", figures: false, expendable: 0 },
     Column { title: "state", figures: false, expendable: 2 },
     Column { title: "samples", figures: true, expendable: 1 },
-    Column { title: "hints", figures: false, expendable: 0 },
 ];
 
 /// Writes the sections that have anything to say.
@@ -54,10 +53,13 @@ fn write_timers(page: &mut Page<'_>, timeouts: &[Timeout]) -> io::Result<()> {
             }
             .to_owned(),
             count(timeout.samples),
-            page.safe(&timeout.known.join("; ")).into_owned(),
         ]);
     }
     table.write(page)?;
+    for timeout in timeouts.iter().take(TIMERS_SHOWN).filter(|timeout| !timeout.known.is_empty()) {
+        let text = format!("{} {}: {}", page.endpoint(timeout.server), timer_name(timeout), page.safe(&timeout.known.join("; ")));
+        page.wrapped("  · ", "    ", &text, Ink::Dim)?;
+    }
     if let Some(more) = timeouts.len().checked_sub(TIMERS_SHOWN).filter(|more| *more > 0) {
         page.line(&format!("  … and {} more, see --format json", count(more as u64)))?;
     }

@@ -13,7 +13,7 @@ from scenarios import scenario
 
 ONE_WAY = 0.04
 POOL_S = 20
-RAISED_S = {"nginx": 22, "haproxy": 75}  # HAProxy 2.6 keeps as many idle connections as it lately needed, for as long as it likes
+RAISED_S = {"nginx": 21, "haproxy": 75}  # HAProxy 2.6 keeps as many idle connections as it lately needed, for as long as it likes
 AIMS = (-0.30, -0.066, -0.052, -0.038, -0.024, -0.012, 0.2)  # seconds from the timer to the second request, as the proxy sees it
 TESTED, PATIENT, PROXY = "10.9.2.2:80", "10.9.2.3:80", "10.9.2.1"
 

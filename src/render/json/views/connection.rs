@@ -89,6 +89,7 @@ struct CountsView {
     retransmissions: u64,
     keepalive_probes: u64,
     keepalive_probes_inferred: u64,
+    incomplete_datagrams: u64,
 }
 
 impl CountsView {
@@ -104,6 +105,7 @@ impl CountsView {
             retransmissions: counts.retransmissions,
             keepalive_probes: counts.keepalive_probes,
             keepalive_probes_inferred: counts.keepalive_probes_inferred,
+            incomplete_datagrams: counts.incomplete_datagrams,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{EndpointJson, Seconds, Sentences, Time};
 use crate::render::format::Escaped;
 use crate::report::{Cost, Hop, Timeout};
+use crate::time::Timestamp;
 
 /// One timer.
 #[derive(Serialize)]
@@ -56,6 +57,7 @@ pub struct HopView<'a> {
     server: EndpointJson,
     client_seconds: Option<Seconds>,
     client_at_least: bool,
+    client_seen_at: Option<EndpointJson>,
     server_seconds: Option<Seconds>,
     path_low_seconds: Option<Seconds>,
     path_high_seconds: Option<Seconds>,
@@ -71,6 +73,7 @@ impl<'a> HopView<'a> {
             server: EndpointJson::of(hop.server),
             client_seconds: hop.client_timer.map(Seconds),
             client_at_least: hop.client_at_least,
+            client_seen_at: hop.client_seen_at.map(EndpointJson::of),
             server_seconds: hop.server_timer.map(Seconds),
             path_low_seconds: hop.path_low.map(Seconds),
             path_high_seconds: hop.path_high.map(Seconds),
@@ -101,23 +104,59 @@ pub struct CostView {
     ports_peak: u64,
     ports_peak_client: Option<IpAddr>,
     ports_peak_server: Option<EndpointJson>,
+    dead_connections: u64,
+    time_wait_hosts: Vec<TimeWaitHostView>,
+    ports: Vec<PortsView>,
+}
+
+/// Sockets in TIME_WAIT at one host.
+#[derive(Serialize)]
+struct TimeWaitHostView {
+    host: IpAddr,
+    side: &'static str,
+    peak: u64,
+    over_time: Vec<TimeWaitView>,
+}
+
+/// Ports in use between a client host and a server endpoint.
+#[derive(Serialize)]
+struct PortsView {
+    client: IpAddr,
+    server: EndpointJson,
+    peak: u64,
+}
+
+fn over_time(points: &[(Timestamp, u64)]) -> Vec<TimeWaitView> {
+    points.iter().map(|(time, sockets)| TimeWaitView { time: Time(*time), sockets: *sockets }).collect()
 }
 
 impl CostView {
     /// The view of the cost.
     pub fn of(cost: &Cost) -> Self {
+        let (most, ports) = (cost.time_wait.first(), cost.ports.first());
         Self {
             requests_lost: cost.requests_lost,
             retried: cost.retried,
             surfaced: cost.surfaced,
             dead_held_seconds: Seconds(cost.dead_held),
             handshakes_avoidable: cost.handshakes_avoidable,
-            time_wait_peak: cost.time_wait_peak,
-            time_wait_host: cost.time_wait_host,
-            time_wait: cost.time_wait.iter().map(|(time, sockets)| TimeWaitView { time: Time(*time), sockets: *sockets }).collect(),
-            ports_peak: cost.ports_peak,
-            ports_peak_client: cost.ports_peak_client,
-            ports_peak_server: cost.ports_peak_server.map(EndpointJson::of),
+            time_wait_peak: most.map_or(0, |most| most.peak),
+            time_wait_host: most.map(|most| most.host),
+            time_wait: most.map(|most| over_time(&most.over_time)).unwrap_or_default(),
+            ports_peak: ports.map_or(0, |ports| ports.peak),
+            ports_peak_client: ports.map(|ports| ports.client),
+            ports_peak_server: ports.map(|ports| EndpointJson::of(ports.server)),
+            dead_connections: cost.dead_connections,
+            time_wait_hosts: cost
+                .time_wait
+                .iter()
+                .map(|at| TimeWaitHostView { host: at.host, side: at.side.as_str(), peak: at.peak, over_time: over_time(&at.over_time) })
+                .collect(),
+            ports: cost
+                .ports
+                .iter()
+                .map(|used| PortsView { client: used.client, server: EndpointJson::of(used.server), peak: used.peak })
+                .collect(),
         }
     }
 }
