@@ -94,7 +94,9 @@ mod tests {
 
     fn samples(list: &[CloseFacts]) -> ServerSamples {
         let mut samples = ServerSamples::default();
-        list.iter().for_each(|close| samples.close(0, *close, false));
+        for close in list {
+            samples.close(0, *close, false);
+        }
         samples.by_server.flush();
         samples.most_requests = list.iter().map(|close| close.requests).max().unwrap_or_default();
         samples
