@@ -199,6 +199,8 @@ pub fn analyze(
         finding_timelines,
         names: summary.names.iter().cloned().collect(),
         left_out: crate::report::LeftOut::default(),
+        thresholds: options.thresholds,
+        payloads: BTreeMap::new(),
         complete,
     }
 }

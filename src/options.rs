@@ -22,6 +22,23 @@ impl Default for Thresholds {
     }
 }
 
+impl Thresholds {
+    /// Each threshold with its name on the command line and in the configuration file.
+    pub const fn named(&self) -> [(&'static str, Span); 3] {
+        [("idle-gap", self.idle_gap), ("close-wait", self.close_wait), ("retry-window", self.retry_window)]
+    }
+
+    /// The threshold of a name.
+    pub fn by_name(&mut self, name: &str) -> Option<&mut Span> {
+        match name {
+            "idle-gap" => Some(&mut self.idle_gap),
+            "close-wait" => Some(&mut self.close_wait),
+            "retry-window" => Some(&mut self.retry_window),
+            _ => None,
+        }
+    }
+}
+
 /// What keeps overlapping tenants apart: part of a connection's identity on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Separate {

@@ -316,7 +316,7 @@ fn library_has_no_clock_and_nothing_left_to_do() {
 fn nothing_names_a_place_on_one_machine() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    for directory in ["src", "docs", "tests", "fixtures"] {
+    for directory in ["src", "docs", "tests", "fixtures", "benches", "examples"] {
         walk(&root.join(directory), &mut paths);
     }
     paths.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Cargo.toml", ".ci/run"].map(|name| root.join(name)));

@@ -17,6 +17,7 @@ fn afterfin() -> Command {
     for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "TZ"] {
         command.env_remove(variable);
     }
+    command.env("AFTERFIN_CONFIG", "");
     command
 }
 
@@ -55,6 +56,10 @@ fn help_of_every_subcommand() {
         &["extract", "--help"],
         &["explain", "--help"],
         &["demo", "--help"],
+        &["wireshark", "--help"],
+        &["config", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0));
@@ -82,6 +87,10 @@ fn mistakes_are_one_line_and_status_2() {
         (
             &["timeline", "--format", "csv", "--stream", "1", FIXTURE],
             "a timeline cannot be written as csv; it can as text, json, ndjson, markdown, svg, png",
+        ),
+        (
+            &["connections", "-o", "table.html", FIXTURE],
+            "the table of connections cannot be written as html; it can as text, json, ndjson, csv",
         ),
         (&["--idle-gap", "5", FIXTURE], "--idle-gap 5: a time needs a unit: 5s or 5ms"),
         (&["--close-wait", "soon", FIXTURE], "--close-wait soon: a time is a number and a unit: 500ms, 1s, 2m, 1h"),
@@ -118,6 +127,9 @@ fn mistakes_are_one_line_and_status_2() {
             &["conections", FIXTURE],
             "conections: no such file; the subcommand connections is written before everything else: afterfin connections …",
         ),
+        (&["reprot", FIXTURE], "reprot: no such file; the subcommand report is written before everything else: afterfin report …"),
+        (&["Cargo.toml"], "Cargo.toml: is text, not a pcap or pcapng capture"),
+        (&["/dev/null"], "/dev/null: is empty: not one octet to read"),
         (&["fixtures"], "fixtures: is a directory: name the captures in it, or use --recursive"),
         (&["explain", "stael-reuse"], "stael-reuse: no such kind of finding; did you mean stale-reuse? afterfin explain lists them"),
         (&["explain", "xyzzy"], "xyzzy: no such kind of finding; afterfin explain lists them"),

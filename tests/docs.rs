@@ -57,7 +57,12 @@ fn capitalised(text: &str) -> String {
 fn readme_shows_the_report_of_its_own_command() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let command = readme.lines().find_map(|line| line.strip_prefix("cargo run --release -- ")).expect("the README has the command");
-    let output = Command::new(env!("CARGO_BIN_EXE_afterfin")).args(command.split_whitespace()).current_dir(root()).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_afterfin"))
+        .env("AFTERFIN_CONFIG", "")
+        .args(command.split_whitespace())
+        .current_dir(root())
+        .output()
+        .unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     let (before, rest) = readme.split_once("<!-- report -->\n").expect("the README has the place of the report");
     let (_, after) = rest.split_once("<!-- end of the report -->\n").expect("the README has the end of the report");

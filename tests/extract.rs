@@ -29,7 +29,7 @@ const CAPTURES: [&str; 14] = [
 ];
 
 fn afterfin(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_afterfin")).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_afterfin")).env("AFTERFIN_CONFIG", "").args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 fn fixture(name: &str) -> String {
@@ -168,6 +168,108 @@ fn without_our_sentences(mut octets: Vec<u8>, report: &Value) -> Vec<u8> {
         }
     }
     octets
+}
+
+/// Puts an Ethernet frame into something else.
+type Wrap<'a> = Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>;
+
+/// The frames of a fixture in Ethernet, each wrapped anew, as a capture of another link type.
+fn wrapped(fixture: &str, link_type: u32, wrap: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let octets = fs::read(format!("{}/fixtures/crafted/{fixture}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let word = |at: usize| u32::from_le_bytes(octets[at..at + 4].try_into().unwrap());
+    let mut out = octets[..20].to_vec();
+    out.extend(link_type.to_le_bytes());
+    let mut at = 24;
+    while at < octets.len() {
+        let end = at + 16 + word(at + 8) as usize;
+        let frame = wrap(&octets[at + 16..end]);
+        out.extend(&octets[at..at + 8]);
+        out.extend([u32::try_from(frame.len()).unwrap().to_le_bytes(); 2].concat());
+        out.extend(frame);
+        at = end;
+    }
+    out
+}
+
+#[test]
+fn findings_inside_tunnels_and_radio_frames_are_the_same_and_nothing_of_the_original_is_left() {
+    const OUTER: [u8; 8] = [192, 0, 2, 33, 192, 0, 2, 44];
+    const LINKS: [u8; 12] = [0, 1, 2, 3, 4, 5, 0, 6, 7, 8, 9, 10];
+    const SECRET: &[u8] = b"TOPSECRET012"; // an authentication value, a subscriber's number
+    let length = |octets: &[u8], more: usize| u16::try_from(octets.len() + more).unwrap().to_be_bytes();
+    let over_ip = |protocol: u8, inside: &[u8]| {
+        [&LINKS[..], &[8, 0, 0x45, 0], &length(inside, 20), &[0, 0, 0x40, 0, 64, protocol, 0, 0], &OUTER, inside].concat()
+    };
+    let over_udp =
+        |port: u16, inside: &[u8]| over_ip(17, &[&[0xc3, 0x50][..], &port.to_be_bytes(), &length(inside, 8), &[0, 0], inside].concat());
+    let radio = |frame: &[u8]| [&[8, 1, 0, 0][..], &LINKS, &LINKS[..6], &[0x10, 0, 0xaa, 0xaa, 3, 0, 0, 0], &frame[12..]].concat();
+    let wraps: [(&str, u32, Wrap<'_>); 8] = [
+        ("gtp", 1, Box::new(|frame| over_udp(2152, &[&[0x30, 255][..], &length(&frame[14..], 0), &[0, 0, 0, 7], &frame[14..]].concat()))),
+        (
+            "gtp 0",
+            1,
+            Box::new(|frame| over_udp(3386, &[&[0x1e, 255][..], &length(&frame[14..], 0), &[0; 8], &SECRET[..8], &frame[14..]].concat())),
+        ),
+        ("eoip", 1, Box::new(|frame| over_ip(47, &[&[0x20, 1, 0x64, 0][..], &length(frame, 0), &[5, 0], frame].concat()))),
+        ("ah", 1, Box::new(|frame| over_ip(51, &[&[4, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 5][..], SECRET, &frame[14..]].concat()))),
+        ("l2tp", 1, Box::new(|frame| over_udp(1701, &[&[0, 2, 0, 5, 0, 6, 0xff, 3, 0, 0x21][..], &frame[14..]].concat()))),
+        ("ppp", 9, Box::new(|frame| [&[0xff, 3, 0, 0x21][..], &frame[14..]].concat())),
+        ("802.11", 105, Box::new(radio)),
+        ("radiotap", 127, Box::new(|frame| [&[0, 0, 8, 0, 0, 0, 0, 0][..], &radio(frame)].concat())),
+    ];
+    let place = Place::new();
+    let input = place.path("wrapped.pcap").to_str().unwrap().to_owned();
+    let out = place.path("out.pcapng").to_str().unwrap().to_owned();
+    for fixture in ["close-race-request-first.pcap", "stale-reuse.pcap"] {
+        for (name, link_type, wrap) in &wraps {
+            fs::write(&input, wrapped(fixture, *link_type, wrap.as_ref())).unwrap();
+            let original = report(&input);
+            assert!(!original["findings"].as_array().unwrap().is_empty(), "{name}: the wrapping is read");
+            let key = place.key();
+            let output = afterfin(&["extract", &input, "--all", "--anonymize-key", &key, "--force", "-o", &out]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success() && said.lines().count() == 1, "{name}: every frame keeps its layers: {said}");
+            let again = report(&out);
+            assert_eq!(findings(&again), findings(&original), "{name}");
+            assert_eq!(connections(&again), connections(&original), "{name}");
+            let octets = without_our_sentences(fs::read(&out).unwrap(), &again);
+            let gone: [&[u8]; 8] =
+                [&[10, 0, 0, 1], &[10, 0, 0, 2], &OUTER[..4], &OUTER[4..], &LINKS[..6], &LINKS[6..], SECRET, b"shop.example"];
+            for part in gone {
+                assert!(!contains(&octets, part), "{name}: {part:?}");
+            }
+        }
+    }
+}
+
+/// Pseudonyms of words, out of a saved mapping.
+fn words(mapping: &str) -> std::collections::BTreeMap<String, String> {
+    let text = fs::read_to_string(mapping).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("word\t")?.split_once('\t'));
+    rows.map(|(word, pseudonym)| (word.to_owned(), pseudonym.to_owned())).collect()
+}
+
+#[test]
+fn server_name_of_tls_has_the_pseudonym_that_a_host_field_of_http_has() {
+    let place = Place::new();
+    let mapping = place.path("map").to_str().unwrap().to_owned();
+    let mut names = BTreeSet::new();
+    for (name, before, behind) in
+        [("t06-tls-python-client.pcap", &b"\0\x0b\0\0\x08"[..], &b"\0\x0b"[..]), ("t01-blind-10s-client.pcap", b": ", b"\r\n")]
+    {
+        let input = fixture(name);
+        let mut original = before.to_vec();
+        original.extend(b"lab.test");
+        original.extend(behind);
+        assert!(contains(&fs::read(&input).unwrap(), &original), "{name}: the test looks for what is there");
+        let out = fs::read(place.extract(&input, &["--all", "--anonymize-key", &place.key(), "--save-mapping", &mapping])).unwrap();
+        let words = words(&mapping);
+        let pseudonym = format!("{}.{}", words["lab"], words["test"]);
+        let expected = [before, pseudonym.as_bytes(), behind].concat();
+        assert!(contains(&out, &expected), "{name}: {pseudonym}");
+        names.insert(pseudonym);
+    }
+    assert_eq!(names.len(), 1);
 }
 
 /// Runs of payload, by a reader that is not ours.

@@ -13,7 +13,7 @@ use afterfin::report::Kind::{
     PathChange, SilentDrop, StaleReuse, StateLost, SwallowedRequest,
 };
 use afterfin::report::Severity::{Error, Info, Warning};
-use afterfin::report::{Confidence, Finding, Retried, RstOrigin, Severity};
+use afterfin::report::{Confidence, Finding, Retried, Retry, RstOrigin, Severity};
 use afterfin::time::Span;
 
 use script::Script;
@@ -153,7 +153,21 @@ rows! {
     rst_from_an_address_that_the_client_does_not_know: "state-lost-stray-reset" => [lost(StateLost, "late")];
     connection_that_goes_on_from_another_port: "state-lost-other-port" => [lost(StateLost, "late")];
     device_that_answers_for_the_server: "state-lost-device" => [lost(StateLost, "late")];
+    statement_in_a_postgresql_transaction_after_the_fin: "stale-reuse-postgresql-transaction" => [lost(StaleReuse, "late")];
+    statement_outside_of_a_postgresql_transaction_after_the_fin: "stale-reuse-postgresql" => [lost(StaleReuse, "late")];
+    statement_in_a_mysql_transaction_after_the_fin: "stale-reuse-mysql-transaction" => [lost(StaleReuse, "late")];
+    statement_outside_of_a_mysql_transaction_after_the_fin: "stale-reuse-mysql" => [lost(StaleReuse, "late")];
+    http2_stream_after_goaway_and_fin: "stale-reuse-http2-goaway" => [lost(StaleReuse, "late")];
+    http2_stream_that_goaway_includes: "closed-without-response-http2-goaway" => [lost(ClosedWithoutResponse, "late")];
+    http2_stream_that_goaway_excludes: "closed-without-response-http2-refused" => [lost(ClosedWithoutResponse, "late")];
+    tls_request_after_close_notify_and_fin: "stale-reuse-tls" => [lost(StaleReuse, "late")];
+    tls_request_that_crosses_close_notify_and_fin: "close-race-tls" => [lost(CloseRace, "late")];
+    rst_that_the_point_nearer_to_the_server_did_not_see: "state-lost-second-point" => [lost(StateLost, "late")];
+    rst_that_both_points_saw: "state-lost-both-points" => [lost(StateLost, "late")];
+    rst_on_one_leg_of_a_translated_connection: "state-lost-nat-leg" => [lost(StateLost, "late")];
     client_that_waits_30_s_and_leaves: "abandoned-response" => [warned(AbandonedResponse, "leaves")];
+    client_that_waits_30_s_inside_tls: "abandoned-response-tls" => [Want { confidence: Some(Possible), ..warned(AbandonedResponse, "leaves") }];
+    host_that_is_down: "silent-drop-host-down" => [surely_lost(SilentDrop, "late", Possible)];
     client_that_leaves_in_the_middle_of_a_stalled_answer: "abandoned-response-part" => [warned(AbandonedResponse, "leaves")];
     stream_of_events_cut_off_by_a_timer: "idle-during-response" => [Want { confidence: Some(Likely), ..warned(IdleDuringResponse, "cut") }];
 
@@ -200,6 +214,17 @@ rows! {
     octets_nobody_asked_for: "quiet-unsolicited-bytes" => silent();
     orphan_data_from_behind_a_service_address: "quiet-conntrack-invalid" => silent();
     response_of_which_nothing_was_captured: "quiet-response-missed-whole" => silent();
+
+    last_record_of_a_tls12_client_and_its_fin: "quiet-farewell-tls12-short" => silent();
+    client_that_closes_what_may_have_been_closed_before: "quiet-leak-closed-before" => silent();
+    client_whose_fin_was_not_captured: "quiet-leak-fin-missed" => silent();
+    client_that_only_listens: "quiet-half-close-events" => silent();
+    request_that_asks_for_no_answer: "quiet-no-answer-asked" => silent();
+    tls_messages_one_way: "quiet-tls-one-way" => silent();
+    answers_that_pass_the_capture_by: "quiet-answers-elsewhere" => silent();
+    mtu_black_hole_after_an_idle_gap: "quiet-mtu-black-hole-after-idle" => silent();
+    client_that_roams: "quiet-path-client-moved" => silent();
+    segment_sent_again_by_another_way: "quiet-path-retransmission" => silent();
 
     keepalive_answer_with_a_changed_window: "fact-keepalive-changed-window" => silent();
     capture_that_begins_in_mid_idle: "fact-keepalive-from-mid-idle" => silent();
@@ -274,6 +299,9 @@ fn rst_of_another_device_is_told_from_the_servers_own() {
         ("state-lost-device", StateLost, RstOrigin::Other, "lb-or-nat-flow-expired-rst"),
         ("path-change", StateLost, RstOrigin::Unknown, "lb-flow-expired-remapped"),
         ("state-lost-other-port", StateLost, RstOrigin::Unknown, "nat-mapping-changed"),
+        ("state-lost-second-point", StateLost, RstOrigin::Other, "lb-or-nat-flow-expired-rst"),
+        ("state-lost-both-points", StateLost, RstOrigin::Unknown, "no-state-at-peer"),
+        ("state-lost-nat-leg", StateLost, RstOrigin::Other, "lb-or-nat-flow-expired-rst"),
         ("state-lost", StateLost, RstOrigin::Unknown, "no-state-at-peer"),
         ("stale-reuse", StaleReuse, RstOrigin::Peer, "stale-reuse"),
     ];
@@ -282,6 +310,53 @@ fn rst_of_another_device_is_told_from_the_servers_own() {
         let rst = finding.rst.as_ref().expect("the RST is named");
         assert_eq!((rst.origin, finding.cause.as_deref()), (origin, Some(cause)), "{name}: {}", rst.origin_basis);
     }
+}
+
+#[test]
+fn second_capture_point_is_named_as_evidence_of_who_sent_the_rst() {
+    let cases = [
+        ("state-lost-second-point", "the capture point nearer to the server did not see it"),
+        ("state-lost-both-points", "the other capture point saw it too"),
+        ("state-lost-nat-leg", "on the connection's other leg, nearer to the server (#1), there is no RST"),
+    ];
+    for (name, says) in cases {
+        let basis = the_finding(name, StateLost).rst.expect("the RST is named").origin_basis;
+        assert!(basis.contains(says), "{name}: {basis}");
+    }
+}
+
+#[test]
+fn retry_verdict_knows_goaway_and_transactions() {
+    let cases = [
+        ("stale-reuse-http2-goaway", StaleReuse, Retry::Safe, "GOAWAY"),
+        ("closed-without-response-http2-refused", ClosedWithoutResponse, Retry::Safe, "GOAWAY"),
+        ("closed-without-response-http2-goaway", ClosedWithoutResponse, Retry::Unsafe, "took the octets"),
+        ("stale-reuse-postgresql-transaction", StaleReuse, Retry::IdempotentOnly, "transaction"),
+        ("stale-reuse-postgresql", StaleReuse, Retry::Safe, "never delivered"),
+        ("stale-reuse-mysql-transaction", StaleReuse, Retry::IdempotentOnly, "transaction"),
+        ("stale-reuse-mysql", StaleReuse, Retry::Safe, "never delivered"),
+    ];
+    for (name, kind, retry, says) in cases {
+        let finding = the_finding(name, kind);
+        assert_eq!(finding.retry, Some(retry), "{name}: {}", finding.retry_says);
+        assert!(finding.retry_says.contains(says), "{name}: {}", finding.retry_says);
+    }
+}
+
+#[test]
+fn new_connection_right_after_a_lost_tls_request_is_probably_its_retry() {
+    let finding = the_finding("stale-reuse-tls", StaleReuse);
+    let next = finding.next.expect("what happened next is told");
+    assert_eq!((next.retried, next.stream), (Retried::Probably, Some(1)));
+    assert_eq!(finding.idle.map(Span::nanos), Some(12_500_000_000), "a close_notify before the FIN does not end the idle time");
+}
+
+#[test]
+fn silent_drop_names_the_new_connections_that_failed_as_well() {
+    let reasons = the_finding("silent-drop-host-down", SilentDrop).reasons;
+    assert!(reasons.iter().any(|reason| reason.starts_with("1 new connection to it got no answer either")), "{reasons:?}");
+    let reasons = the_finding("silent-drop-alone", SilentDrop).reasons;
+    assert!(!reasons.iter().any(|reason| reason.contains("new connection")), "{reasons:?}");
 }
 
 #[test]

@@ -227,3 +227,14 @@ fn selection_by_connection_severity_and_time() {
     let early = narrowed(afterfin::options::Selection { to: Some(support::OPENED + afterfin::time::Span::from_secs(47)), ..base() });
     assert_eq!(early.findings.len(), 1, "the finding about many connections has no time and stays");
 }
+
+#[test]
+fn ndjson_of_an_incident() {
+    insta::assert_snapshot!(rendered(ndjson::report, &support::report(), &Style::default()));
+}
+
+#[test]
+fn wireshark_profile_of_an_incident() {
+    let files = afterfin::export::profile(&support::report());
+    insta::assert_snapshot!(files.iter().map(|(name, text)| format!("== {name}\n{text}")).collect::<String>());
+}

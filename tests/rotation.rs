@@ -31,7 +31,12 @@ fn split(file: &[u8], parts: usize) -> Vec<Vec<u8>> {
 }
 
 fn report(arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_afterfin")).args(["report", "--format", "json"]).args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_afterfin"))
+        .env("AFTERFIN_CONFIG", "")
+        .args(["report", "--format", "json"])
+        .args(arguments)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     without_places(serde_json::from_slice(&output.stdout).unwrap())
 }

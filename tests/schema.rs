@@ -114,7 +114,12 @@ fn reports_on_the_fixtures_hold_to_the_schema() {
     let schema = closed(schema());
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     for file in files {
-        let run = std::process::Command::new(env!("CARGO_BIN_EXE_afterfin")).args(["--format", "json"]).arg(&file).output().unwrap();
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_afterfin"))
+            .env("AFTERFIN_CONFIG", "")
+            .args(["--format", "json"])
+            .arg(&file)
+            .output()
+            .unwrap();
         let report: Value = serde_json::from_slice(&run.stdout).unwrap();
         let errors: Vec<_> = validator.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", file.display());

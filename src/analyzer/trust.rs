@@ -23,6 +23,7 @@ pub fn inputs(summary: &Summary) -> Vec<Input> {
         .enumerate()
         .map(|(at, input)| Input {
             name: input.name.clone(),
+            link: None,
             sha256: input.sha256.clone(),
             format: input.format,
             compression: input.compression,

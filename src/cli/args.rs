@@ -29,6 +29,30 @@ Exit status:
   0  the evidence was written
   2  it could not be written, or part of the input could not be read (the evidence in the rest is written)";
 
+/// What stands under the help of `wireshark`.
+const WIRESHARK_HELP: &str = "\
+Write the profile where Wireshark looks for profiles, and open the capture with it:
+  afterfin wireshark incident.pcap -o ~/.config/wireshark/profiles/incident
+  wireshark -C incident incident.pcap";
+
+/// What stands under the help of `config`.
+const CONFIG_HELP: &str = "\
+A configuration file is TOML:
+  [thresholds]
+  idle-gap = \"500ms\"
+  close-wait = \"30s\"
+  retry-window = \"10s\"
+
+It is read from --config, else from AFTERFIN_CONFIG (empty: from nowhere), else from
+~/.config/afterfin/config.toml (XDG_CONFIG_HOME) if it is there. What the command line says goes before it.";
+
+/// What stands under the help of `completions`.
+const COMPLETIONS_HELP: &str = "\
+Where a shell looks for them:
+  bash:  afterfin completions bash > ~/.local/share/bash-completion/completions/afterfin
+  zsh:   afterfin completions zsh > ~/.zfunc/_afterfin      (with fpath+=~/.zfunc before compinit)
+  fish:  afterfin completions fish > ~/.config/fish/completions/afterfin.fish";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -73,6 +97,17 @@ pub enum Command {
     Explain(ExplainArgs),
     /// The report on a built-in capture, for a first look
     Demo(DemoArgs),
+    /// A profile for Wireshark: the findings' frames in colour, a filter button for each finding
+    #[command(after_help = WIRESHARK_HELP)]
+    Wireshark(WiresharkArgs),
+    /// The thresholds that are in force, in the form of a configuration file
+    #[command(after_help = CONFIG_HELP)]
+    Config(ConfigArgs),
+    /// A completion script for a shell, to standard output
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArgs),
+    /// The manual page, to standard output; with --output a page for each subcommand too
+    Man(ManArgs),
 }
 
 /// Arguments of `report`.
@@ -87,6 +122,9 @@ pub struct ReportArgs {
     /// Exit with status 1 if a finding is at least this severe
     #[arg(long, value_name = "SEVERITY", value_parser = ["info", "warning", "error"], help_heading = OUTPUT)]
     pub fail_on: Option<String>,
+    /// Show the first octets of the payload of evidence frames; credentials and queries of HTTP/1 are covered
+    #[arg(long, conflicts_with_all = ["anonymize", "anonymize_key"], help_heading = OUTPUT)]
+    pub show_payload: bool,
     /// Pseudonyms.
     #[command(flatten)]
     pub anonymize: AnonymizeArgs,
@@ -205,6 +243,9 @@ pub struct ExplainArgs {
     /// After `timeouts`: words that a row has to contain, such as nginx or 60s
     #[arg(value_name = "WORDS")]
     pub words: Vec<String>,
+    /// Never start a pager [default: what is longer than the terminal goes through PAGER, or less]
+    #[arg(long)]
+    pub no_pager: bool,
 }
 
 /// Arguments of `demo`.
@@ -213,6 +254,53 @@ pub struct DemoArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Arguments of `wireshark`.
+#[derive(Debug, Args)]
+pub struct WiresharkArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// The directory of the profile; its last component is the profile's name
+    #[arg(short, long, value_name = "DIR", required = true, value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub output: PathBuf,
+    /// Replace the profile's files if they exist
+    #[arg(long, help_heading = OUTPUT)]
+    pub force: bool,
+    /// Selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only these connections, by the number that Wireshark calls tcp.stream
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = SELECTION)]
+    pub stream: Vec<u64>,
+    /// Analysis.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Thresholds.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write the pages of the program and of every subcommand into this directory
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub output: Option<PathBuf>,
 }
 
 /// What is read.
@@ -244,6 +332,12 @@ pub struct OutputArgs {
     /// Colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "always", "never"], help_heading = OUTPUT)]
     pub color: String,
+    /// Links from file names; auto: on a terminal that is known to have them
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "always", "never"], help_heading = OUTPUT)]
+    pub hyperlinks: String,
+    /// Never start a pager [default: what is longer than the terminal goes through PAGER, or less]
+    #[arg(long, help_heading = OUTPUT)]
+    pub no_pager: bool,
     /// Show times at this offset from UTC, such as +02:00 [default: UTC]
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, help_heading = OUTPUT)]
     pub timezone: Option<String>,
@@ -281,15 +375,9 @@ pub struct SelectionArgs {
 /// What changes the analysis.
 #[derive(Debug, Args)]
 pub struct AnalysisArgs {
-    /// Silence of the application that counts as an idle gap
-    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = THRESHOLDS)]
-    pub idle_gap: String,
-    /// Time that a half-closed connection may be kept before it is a leak
-    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = THRESHOLDS)]
-    pub close_wait: String,
-    /// Time within which the same request on another connection is a retry
-    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = THRESHOLDS)]
-    pub retry_window: String,
+    /// Thresholds.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
     /// An idle timeout that you know and the capture does not show: client=300s, server=10s, 10.0.0.5=60s
     #[arg(long, value_name = "WHO=TIME", value_delimiter = ',', help_heading = KNOWLEDGE)]
     pub assume: Vec<String>,
@@ -299,4 +387,24 @@ pub struct AnalysisArgs {
     /// Upper bound of the analysis' memory (checked for its form, not yet enforced)
     #[arg(long, value_name = "SIZE", default_value = "2GiB", help_heading = RESOURCES)]
     pub max_memory: String,
+}
+
+/// From when on something counts.
+#[derive(Debug, Args)]
+pub struct ThresholdArgs {
+    /// Silence of the application that counts as an idle gap [default: 1s]
+    #[arg(long, value_name = "TIME", help_heading = THRESHOLDS)]
+    pub idle_gap: Option<String>,
+    /// Time that a half-closed connection may be kept before it is a leak [default: 5s]
+    #[arg(long, value_name = "TIME", help_heading = THRESHOLDS)]
+    pub close_wait: Option<String>,
+    /// Time within which the same request on another connection is a retry [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = THRESHOLDS)]
+    pub retry_window: Option<String>,
+    /// Read thresholds from this file [default: see `afterfin config --help`]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_config", help_heading = THRESHOLDS)]
+    pub config: Option<PathBuf>,
+    /// Read no configuration file, so that the report is the same for everybody
+    #[arg(long, help_heading = THRESHOLDS)]
+    pub no_config: bool,
 }

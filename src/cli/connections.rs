@@ -11,7 +11,7 @@ pub fn run(args: &ConnectionsArgs) -> Result<Status, Failure> {
     let analysis = options::analysis(&args.analysis, &args.input.separate, &shown)?;
     let input = Input::of(&args.input, &output)?;
     let anonymizer = anonymize::anonymizer(&args.anonymize)?;
-    let mut report = job::analyze(&input, &analysis)?;
+    let mut report = job::analyze(&input, &analysis, &output.interrupted)?;
     let shown = anonymize::apply(anonymizer, &mut report, shown, &mut output);
     let report = job::write(report, &shown, &output, output.format.connections)?;
     Ok(job::input_status(&report))

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use super::args::DemoArgs;
 use super::options::{Input, Output, Shown};
-use super::{Failure, Status, interrupt, job};
+use super::{Failure, Status, job};
 use crate::capture::{CaptureOptions, Source};
 use crate::options::AnalysisOptions;
 
@@ -18,7 +18,7 @@ pub fn run(args: &DemoArgs) -> Result<Status, Failure> {
     let output = Output::of(&args.output, "the report", |format| format.report.is_some())?;
     let input = Input { files: Vec::new(), recursive: false, capture: CaptureOptions::default() };
     let sources = vec![Source::Stream(NAME.to_owned(), Box::new(Cursor::new(CAPTURE)))];
-    let report = job::analyze_sources(sources, &input, &AnalysisOptions::default(), &interrupt::flag_on_signals()?)?;
+    let report = job::analyze_sources(sources, &input, &AnalysisOptions::default(), &output.interrupted)?;
     let report = job::write(report, &Shown::default(), &output, output.format.report)?;
     Ok(job::input_status(&report))
 }

@@ -1,10 +1,12 @@
 //! `afterfin explain [KIND]`: what a finding means, when it is not a problem, how to fix it; `afterfin explain timeouts [WORDS]`: known
 //! default timeouts with their sources; `afterfin explain TEXT`: what packets are behind an error text.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 
 use super::args::ExplainArgs;
-use super::{Failure, Status, output};
+use super::pager::Pager;
+use super::{Failure, Status, interrupt, output};
 use crate::detect::messages::{self, Message};
 use crate::detect::{self, KindPage, KnownTimeout, Product};
 
@@ -17,27 +19,34 @@ const TIMEOUTS: &str = "timeouts";
 /// Runs the subcommand.
 pub fn run(args: &ExplainArgs) -> Result<Status, Failure> {
     let Some(word) = &args.word else {
-        output::write(None, &mut |out| list(out))?;
+        show(args, &mut |out| list(out))?;
         return Ok(Status::Done);
     };
     let wanted = normal(word);
     if wanted == TIMEOUTS {
-        return timeouts(&args.words);
+        return timeouts(args);
     }
     if let Some(page) = page(&wanted).filter(|_| args.words.is_empty()) {
-        output::write(None, &mut |out| write_page(page, out))?;
+        show(args, &mut |out| write_page(page, out))?;
         return Ok(Status::Done);
     }
     let text = std::iter::once(word).chain(&args.words).map(String::as_str).collect::<Vec<_>>().join(" ");
     let found = messages::find(&text);
     if !found.is_empty() {
-        output::write(None, &mut |out| write_messages(&found, out))?;
+        show(args, &mut |out| write_messages(&found, out))?;
         return Ok(Status::Done);
     }
     if let Some(extra) = args.words.first().filter(|_| page(&wanted).is_some()) {
         return Err(Failure::new(&format!("{extra}: only `explain timeouts` takes words to search for")));
     }
     Err(Failure::new(&format!("{text}: {}", no_such_kind(&wanted))))
+}
+
+/// Writes a page, through a pager if it is long. Nothing is analysed, so there is nothing that an interrupt would end.
+fn show(args: &ExplainArgs, render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let pager = if args.no_pager || !io::stdout().is_terminal() { None } else { Pager::of_terminal() };
+    let interrupted = if pager.is_some() { interrupt::flag_on_signals()? } else { Arc::default() };
+    output::write(None, pager.as_ref().map(|pager| (pager, &*interrupted)), render)
 }
 
 /// Words as people type them: `Stale_Reuse` is `stale-reuse`.
@@ -80,13 +89,14 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The known timeouts that contain every word.
-fn timeouts(words: &[String]) -> Result<Status, Failure> {
+fn timeouts(args: &ExplainArgs) -> Result<Status, Failure> {
+    let words = &args.words;
     let rows = detect::known_timeouts(words);
     let products = detect::products(words);
     if rows.is_empty() && products.is_empty() {
         return Err(Failure::new(&format!("{}: no known timeout has these words (afterfin explain timeouts lists all)", words.join(" "))));
     }
-    output::write(None, &mut |out| {
+    show(args, &mut |out| {
         write_timeouts(&rows, out)?;
         write_directives(&products, out)
     })?;

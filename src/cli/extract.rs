@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{Offset, Utc};
 
 use super::args::ExtractArgs;
+use super::input::readable_twice;
 use super::options::{self, Input, Shown, Zone};
 use super::{Failure, Status, anonymize, interrupt, job, say};
 use crate::capture::{Capture, CaptureOptions, Source};
@@ -79,17 +80,9 @@ fn finding_numbers(words: &[String]) -> Result<BTreeSet<usize>, Failure> {
 
 /// The files; each is read at least twice.
 fn inputs(args: &ExtractArgs) -> Result<Input, Failure> {
-    let once = "can be read only once, and extract reads its input twice: save it to a file first";
-    let named = &args.input.files;
-    if named.is_empty() || named.iter().any(|file| options::is_stdin(file)) {
-        return Err(Failure::new(&format!("standard input {once}, tcpdump -w incident.pcap …")));
-    }
-    let files = crate::capture::expand(named, args.input.recursive).map_err(|error| Failure::new(&error.to_string()))?;
-    for file in &files {
-        if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-            return Err(Failure::file(file, once));
-        }
-    }
+    readable_twice(&args.input.files, "extract reads its input twice")?;
+    let files = crate::capture::expand(&args.input.files, args.input.recursive).map_err(|error| Failure::new(&error.to_string()))?;
+    readable_twice(&files, "extract reads its input twice")?;
     Ok(Input { files, recursive: args.input.recursive, capture: CaptureOptions { hash: true } })
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::options::{Input, Output, Shown, Zone};
 use super::progress::Progress;
-use super::{Failure, Status, input, interrupt, output, say};
+use super::{Failure, Status, input, links, output, say};
 use crate::analyzer;
 use crate::capture::{Capture, Source};
 use crate::options::AnalysisOptions;
@@ -13,10 +13,9 @@ use crate::render::{Renderer, Style, select};
 use crate::report::Report;
 
 /// Reads the inputs and makes the report; tells every problem on standard error.
-pub fn analyze(input: &Input, options: &AnalysisOptions) -> Result<Report, Failure> {
-    let interrupted = interrupt::flag_on_signals()?;
+pub fn analyze(input: &Input, options: &AnalysisOptions, interrupted: &Arc<AtomicBool>) -> Result<Report, Failure> {
     let sources = input::sources(input)?;
-    analyze_sources(sources, input, options, &interrupted)
+    analyze_sources(sources, input, options, interrupted)
 }
 
 /// The same for sources that are made already.
@@ -61,9 +60,14 @@ pub fn write(mut report: Report, shown: &Shown, out: &Output, renderer: Option<R
     narrow(&mut report, shown, out.zone);
     let zone = out.zone.offset_at(report.capture.first);
     report.names.extend(out.names.iter().cloned());
+    if out.hyperlinks {
+        links::add(&mut report);
+    }
     let style = Style { width: out.width, colour: out.colour, zone };
     if let Some(renderer) = renderer {
-        output::write(out.file.as_deref(), &mut |sink| renderer(&report, &style, sink))?;
+        output::write(out.file.as_deref(), out.pager.as_ref().map(|pager| (pager, &*out.interrupted)), &mut |sink| {
+            renderer(&report, &style, sink)
+        })?;
     }
     Ok(report)
 }

@@ -5,6 +5,8 @@
 
 mod anonymize;
 mod args;
+mod completions;
+mod config;
 mod connections;
 mod demo;
 mod explain;
@@ -12,13 +14,18 @@ mod extract;
 mod input;
 mod interrupt;
 mod job;
+mod links;
+mod man;
 mod names;
 mod options;
 mod output;
+mod pager;
+mod payload;
 mod progress;
 mod report;
 mod timeline;
 mod values;
+mod wireshark;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -86,6 +93,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Extract(args) => extract::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Wireshark(args) => wireshark::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     result.unwrap_or_else(|Failure(text)| {
         say(&text);

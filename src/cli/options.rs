@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
 
 use clap::CommandFactory;
 
 use super::args::{AnalysisArgs, Cli, InputArgs, OutputArgs, SelectionArgs};
+use super::pager::Pager;
 use super::values::{self, TimeBound};
-use super::{Failure, explain, names};
+use super::{Failure, config, explain, interrupt, links, names};
 use crate::capture::CaptureOptions;
-use crate::options::{AnalysisOptions, Selection, Separate, Thresholds};
+use crate::options::{AnalysisOptions, Selection, Separate};
 use crate::render::{FORMATS, Format};
 use crate::report::Severity;
 
@@ -40,6 +43,12 @@ pub struct Output {
     pub file: Option<PathBuf>,
     /// Colours.
     pub colour: bool,
+    /// Links from file names.
+    pub hyperlinks: bool,
+    /// What long output goes through.
+    pub pager: Option<Pager>,
+    /// Becomes true when the user interrupts.
+    pub interrupted: Arc<AtomicBool>,
     /// Columns.
     pub width: usize,
     /// Zone of the times that people read.
@@ -102,7 +111,7 @@ impl Input {
         if files.is_empty() {
             if stdin_is_terminal {
                 return Err(Failure::new(
-                    "no capture given: afterfin FILE…, or tcpdump -w - … | afterfin; afterfin demo shows an example report",
+                    "no capture given: afterfin FILE…, or tcpdump -w - … | afterfin; afterfin demo shows an example report (see --help)",
                 ));
             }
             files.push(PathBuf::from("-"));
@@ -134,7 +143,11 @@ fn meant_as_subcommand(file: &Path) -> Option<Failure> {
         return None;
     }
     let command = Cli::command();
-    let near = command.get_subcommands().map(clap::Command::get_name).find(|name| explain::distance(word, name) <= name.len() / 4)?;
+    let (_, near) = command
+        .get_subcommands()
+        .map(|command| (explain::distance(word, command.get_name()), command.get_name()))
+        .filter(|(distance, name)| *distance <= if name.len() < 4 { 0 } else { name.len() / 3 })
+        .min_by_key(|(distance, _)| *distance)?;
     Some(Failure::file(file, &format!("no such file; the subcommand {near} is written before everything else: afterfin {near} …")))
 }
 
@@ -165,8 +178,15 @@ impl Output {
             "never" => false,
             _ => automatic_colour(to_terminal, |name| std::env::var(name).ok()),
         };
+        let hyperlinks = match args.hyperlinks.as_str() {
+            "always" => true,
+            "never" => false,
+            _ => to_terminal && links::terminal_has_them(),
+        };
         let width = if to_terminal { terminal_width() } else { PAGE_WIDTH };
-        Ok(Self { format, file, colour, width, zone, names: args.names.as_deref().map(names::read).transpose()?.unwrap_or_default() })
+        let pager = if to_terminal && !args.no_pager { Pager::of_terminal() } else { None };
+        let names = args.names.as_deref().map(names::read).transpose()?.unwrap_or_default();
+        Ok(Self { format, file, colour, hyperlinks, pager, interrupted: interrupt::flag_on_signals()?, width, zone, names })
     }
 }
 
@@ -265,7 +285,6 @@ pub fn severity(name: &str) -> Option<Severity> {
 
 /// Validates what changes the analysis; `separate` is the input's.
 pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Result<AnalysisOptions, Failure> {
-    let span = |option: &str, text: &str| values::span(text).map_err(|why| Failure::option(option, text, &why));
     if let Some(text) = &args.threads {
         match text.parse::<u16>() {
             Ok(1..=1024) => {}
@@ -279,11 +298,7 @@ pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Resu
     let assume = args.assume.iter().map(|text| values::assumption(text).map_err(|why| Failure::option("--assume", text, &why)));
     let has = |what: &str| separate.iter().any(|word| word == what);
     Ok(AnalysisOptions {
-        thresholds: Thresholds {
-            idle_gap: span("--idle-gap", &args.idle_gap)?,
-            close_wait: span("--close-wait", &args.close_wait)?,
-            retry_window: span("--retry-window", &args.retry_window)?,
-        },
+        thresholds: config::thresholds(&args.thresholds)?,
         separate: Separate { vlan: has("vlan"), vni: has("vni"), interface: has("interface") },
         selection: shown.selection.clone(),
         timelines: BTreeSet::new(),

@@ -3,17 +3,28 @@
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use super::Failure;
+use super::pager::Pager;
 
 /// Octets gathered before they are written.
 const BUFFER: usize = 64 << 10;
 
-/// Writes to a file (under a temporary name in the same directory, then renamed), or to standard output. A closed pipe is no error.
-pub fn write(file: Option<&Path>, render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+/// Writes to a file (under a temporary name in the same directory, then renamed), or to standard output, through a pager if there is one.
+/// A closed pipe is no error.
+pub fn write(
+    file: Option<&Path>,
+    pager: Option<(&Pager, &AtomicBool)>,
+    render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let to_stdout = |render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| match pager {
+        Some((pager, interrupted)) => pager.write(interrupted, |sink| buffered(sink, render)),
+        None => buffered(io::stdout().lock(), render),
+    };
     match file {
         Some(path) => to_file(path, render).map_err(|error| Failure::file(path, &format!("cannot be written: {error}"))),
-        None => match buffered(io::stdout().lock(), render) {
+        None => match to_stdout(render) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map_err(|error| Failure::new(&format!("standard output cannot be written: {error}"))),
         },

@@ -2,7 +2,7 @@
 
 use super::args::ReportArgs;
 use super::options::{self, Input, Output};
-use super::{Failure, Status, anonymize, job};
+use super::{Failure, Status, anonymize, job, payload};
 use crate::render::Format;
 use crate::report::Report;
 
@@ -14,7 +14,13 @@ pub fn run(args: &ReportArgs) -> Result<Status, Failure> {
     analysis.all_connections = shows_every_connection(output.format) || shown.narrows_connections();
     let input = Input::of(&args.input, &output)?;
     let anonymizer = anonymize::anonymizer(&args.anonymize)?;
-    let mut report = job::analyze(&input, &analysis)?;
+    if args.show_payload {
+        payload::check(&input, output.format)?;
+    }
+    let mut report = job::analyze(&input, &analysis, &output.interrupted)?;
+    if args.show_payload {
+        payload::add(&mut report, &input, &analysis, &output.interrupted)?;
+    }
     let shown = anonymize::apply(anonymizer, &mut report, shown, &mut output);
     let report = job::write(report, &shown, &output, output.format.report)?;
     Ok(findings_status(&report, args.fail_on.as_deref()).max(job::input_status(&report)))

@@ -13,7 +13,7 @@ pub fn run(args: &TimelineArgs) -> Result<Status, Failure> {
     analysis.all_connections = false;
     let input = Input::of(&args.input, &output)?;
     let anonymizer = anonymize::anonymizer(&args.anonymize)?;
-    let mut report = job::analyze(&input, &analysis)?;
+    let mut report = job::analyze(&input, &analysis, &output.interrupted)?;
     report.timelines.retain(|timeline| analysis.timelines.contains(&timeline.stream));
     let missing: Vec<u64> =
         analysis.timelines.iter().copied().filter(|stream| !report.timelines.iter().any(|timeline| timeline.stream == *stream)).collect();

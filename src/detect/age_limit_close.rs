@@ -4,13 +4,14 @@ use super::context::Context;
 use super::{KindPage, draft, wording};
 use crate::endpoint::{Direction, Endpoint};
 use crate::infer::timers::ServerKnowledge;
+use crate::observe::samples::IMMEDIATE;
 use crate::report::{Finding, Kind, Severity};
 
 /// The page of this kind.
 pub const PAGE: KindPage = KindPage {
     kind: Kind::AgeLimitClose,
     title: "the server closes connections at a constant age, whatever their traffic",
-    seen: "At least three connections were closed by the server at the same time since their SYN, while the idle times before these closes are scattered, and no connection was answered at a greater age.",
+    seen: "At least three connections were closed by the server at the same time since their SYN, while the idle times before these closes are scattered (or they come right after a response, each time after another number of requests), and no connection was answered at a greater age.",
     why: "A limit on the age looks like an idle timeout that fails to repeat. Requests that are sent at that moment race with the close, however busy the connection is.",
     not_a_problem: "The limit spreads load and lets servers be replaced. A server that says so on its last response (`Connection: close`, GOAWAY) loses nothing.",
     fix: "Let the client give connections up at a lower age (maxLifetime, time to live), or raise the server's limit: nginx keepalive_time (1 h), gRPC MaxConnectionAge, AWS ALB client_keep_alive (1 h).",
@@ -30,12 +31,14 @@ pub fn judge(server: Endpoint, known: &ServerKnowledge, context: &Context<'_>) -
         wording::span(limit.age)
     ));
     finding.cause = Some("age-limit".to_string());
-    finding.reasons.push(format!(
-        "the idle times before these closes lie between {} and {}, the ages within {}",
-        wording::span(limit.idle.0),
-        wording::span(limit.idle.1),
-        wording::span(limit.spread)
-    ));
+    let spread = wording::span(limit.spread);
+    finding.reasons.push(if limit.idle.1 <= IMMEDIATE {
+        let (least, most) = limit.requests;
+        format!("these closes come right after a response, after {least} to {most} requests; the ages lie within {spread}")
+    } else {
+        let (shortest, longest) = (wording::span(limit.idle.0), wording::span(limit.idle.1));
+        format!("the idle times before these closes lie between {shortest} and {longest}, the ages within {spread}")
+    });
     let age = limit.example.age.unwrap_or(limit.age);
     let says = format!("the server closes, {} after the SYN and {} idle", wording::span(age), wording::span(limit.example.idle));
     draft::evidence(&mut finding, limit.example.mark, Direction::ServerToClient, says);

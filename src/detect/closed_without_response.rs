@@ -13,7 +13,7 @@ pub const PAGE: KindPage = KindPage {
     title: "the server acknowledged a request and closed the connection without an answer",
     seen: "A recognised request was acknowledged by the server's TCP before or by its FIN or abort. No octet of a response exists, and the client was not leaving.",
     why: "The request reached the server's host; whether the application read it cannot be seen. A worker that crashed, a read timeout, or a proxy that lost its upstream and closes without a word look like this: HAProxy does exactly that on a reused connection.",
-    not_a_problem: "When the capture missed octets of the server nothing is said. On the front leg of a proxy whose cause is in the same capture, the finding is linked to it as its consequence and counted once.",
+    not_a_problem: "When the capture missed octets of the server nothing is said, nor about a request that asks for no answer. On the front leg of a proxy whose cause is in the same capture, the finding is linked to it as its consequence and counted once.",
     fix: "Look at the server's log at this moment. If the server is a proxy, look for the finding on its upstream connection: that is what has to be mended.",
     basis: "RFC 9112 section 9.6 and RFC 9110 section 15.6: a server that fails should say so. HAProxy closes the client's connection when a reused server connection fails. Recorded with HAProxy 2.6 in front of nginx.",
 };
@@ -21,7 +21,12 @@ pub const PAGE: KindPage = KindPage {
 /// Judges a request.
 pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
     let request = &case.request;
-    if !request.recognised || request.leaving || case.server_octets_missed || request.other_payload.is_some() {
+    if !request.recognised
+        || case.answer_owed == Some(false)
+        || request.leaving
+        || case.server_octets_missed
+        || request.other_payload.is_some()
+    {
         return None;
     }
     let acked_before_fin = request.acked.is_some() && !request.acked_after_fin;

@@ -63,9 +63,16 @@ fn stands(connection: &Connection) -> bool {
 /// What failed, if the connection did not come about (or only after a challenge ACK).
 fn failure(at: usize, connection: &Connection, context: &Context<'_>) -> Option<(Mark, Direction, Failure)> {
     let (side, syn, _) = connection.handshake.syn?;
-    // The client answers a challenge with an RST, and its SYN comes again.
-    let reacts = connection.half(side).counts.rst > 0 && connection.handshake.syn_count > 1;
-    if let Some(mark) = context.observer.watch(at).and_then(|watch| watch.challenged).filter(|_| reacts) {
+    // The client answers a challenge with an RST and sends its SYN again. The RST may have been kept back by a packet filter on its host, or
+    // not be captured: then it tells that nothing else ever answers. A late segment of the old connection is no challenge: a SYN-ACK follows.
+    let waited = context.recorded_until(syn.time).since(syn.time);
+    let again = connection.handshake.syn_count > 1;
+    let reacts = again && connection.half(side).counts.rst > 0;
+    let in_vain = connection.handshake.completed.is_none() && connection.handshake.syn_ack.is_none();
+    let counts = &connection.half(side).counts;
+    let only_opens = counts.segments == u64::from(counts.syn) + u64::from(counts.rst);
+    let stuck = in_vain && only_opens && (again || waited >= FIRST_RETRANSMISSION);
+    if let Some(mark) = context.observer.watch(at).and_then(|watch| watch.challenged).filter(|_| reacts || stuck) {
         return Some((mark, Direction::ServerToClient, Failure::Challenged));
     }
     match connection.handshake_view() {
@@ -75,13 +82,8 @@ fn failure(at: usize, connection: &Connection, context: &Context<'_>) -> Option<
         }
         HandshakeView::Unanswered => {
             let counts = &connection.half(side).counts;
-            let waited = context.recorded_until(syn.time).since(syn.time);
             let only_syns = counts.segments == u64::from(counts.syn);
-            (only_syns && (connection.handshake.syn_count > 1 || waited >= FIRST_RETRANSMISSION)).then_some((
-                syn,
-                Direction::ClientToServer,
-                Failure::Unanswered,
-            ))
+            (only_syns && (again || waited >= FIRST_RETRANSMISSION)).then_some((syn, Direction::ClientToServer, Failure::Unanswered))
         }
         _ => None,
     }

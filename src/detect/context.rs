@@ -10,7 +10,7 @@ use crate::observe::legs::Relation;
 use crate::observe::path::HopChange;
 use crate::observe::{Case, Observer};
 use crate::options::Thresholds;
-use crate::report::How;
+use crate::report::{HandshakeView, How};
 use crate::tcp::{Connection, Connections};
 use crate::time::{Span, Timestamp};
 
@@ -61,6 +61,8 @@ struct ServerActivity {
     latest: [Option<(Timestamp, u64)>; 2],
     /// Times of reply RSTs.
     lost: Vec<Timestamp>,
+    /// Times of SYNs that were never answered.
+    unanswered: Vec<Timestamp>,
 }
 
 impl<'a> Context<'a> {
@@ -81,17 +83,20 @@ impl<'a> Context<'a> {
                 (case.fin.is_none() && case.close.is_none_or(|close| close.how == How::Rst)).then_some(reset.mark.time)
             });
             let lost: Vec<Timestamp> = lost.collect();
-            if heard.is_none() && lost.is_empty() {
+            let unanswered = connection.handshake.syn.filter(|_| connection.handshake_view() == HandshakeView::Unanswered);
+            if heard.is_none() && lost.is_empty() && unanswered.is_none() {
                 continue;
             }
             let activity = servers.entry(connection.server_endpoint()).or_default();
             activity.lost.extend(lost);
+            activity.unanswered.extend(unanswered.map(|(_, syn, _)| syn.time));
             if let Some(heard) = heard {
                 activity.hear(heard.time, connection.stream);
             }
         }
         for activity in servers.values_mut() {
             activity.lost.sort_unstable();
+            activity.unanswered.sort_unstable();
         }
         let legs = legs(connections, observer);
         let foreign = Foreign::gather(connections, observer);
@@ -153,6 +158,12 @@ impl<'a> Context<'a> {
         self.servers
             .get(&server)
             .is_some_and(|activity| activity.latest.iter().flatten().any(|(time, other)| *other != stream && *time >= since))
+    }
+
+    /// How many new connections to the server got no answer, from `since` on.
+    pub fn unanswered_since(&self, server: Endpoint, since: Timestamp) -> u64 {
+        let later = |activity: &ServerActivity| activity.unanswered.len() - activity.unanswered.partition_point(|time| *time < since);
+        self.servers.get(&server).map_or(0, |activity| later(activity) as u64)
     }
 
     /// Whether several connections to the server died at the same moment as the one reset at `time`.

@@ -30,7 +30,7 @@ pub fn for_case(kind: Kind, case: &Case, context: &Context<'_>) -> Finding {
         .close
         .map(|close| if close.side == server_side(case, context) { crate::endpoint::Role::Server } else { crate::endpoint::Role::Client });
     finding.outcome = Some(outcome(case));
-    finding.rst = answering_reset(case).map(|reset| origin::view(reset, case));
+    finding.rst = answering_reset(case).map(|reset| origin::view(reset, case, context));
     let (retry, says) = retry_verdict(case);
     finding.retry = Some(retry);
     finding.retry_says = says;
@@ -257,7 +257,7 @@ fn next(case: &Case, context: &Context<'_>) -> Next {
 /// after, and asked for the same.
 fn surfaced(case: &Case, context: &Context<'_>) -> Option<Surfaced> {
     let request = &case.request;
-    let label = crate::observe::observer::label_hash(&request.label());
+    let label = crate::observe::legs::label_hash(&request.label());
     context
         .observer
         .retries

@@ -3,18 +3,17 @@
 use super::context::Context;
 use super::draft;
 use super::{KindPage, wording};
+use crate::infer::known_timeouts::{KnownTimeout, all};
 use crate::observe::WaitingClose;
 use crate::observe::case::server_octets_missed;
 use crate::report::{Confidence, Finding, Kind, Severity};
 use crate::tcp::Connection;
 use crate::time::Span;
 
-/// Read timeouts that servers and proxies come with, in seconds: Envoy's route timeout 15, gunicorn and Google's load balancers 30, HAProxy's
-/// example 50, nginx, Apache, AWS ALB and uwsgi 60, Cloudflare 100 and 120, Azure 230 and 240, Envoy's stream idle timeout, Apache's older
-/// default and OCI 300, AWS NLB 350.
-const KNOWN_TIMEOUTS: [i64; 12] = [15, 30, 50, 60, 100, 120, 180, 230, 240, 300, 350, 600];
 /// Timers fire this much late, as measured on idle timers of the same programs.
 const LATE: Span = Span::from_millis(150);
+/// So many known timeouts are named.
+const CANDIDATES: usize = 3;
 /// As many equal waits at one server are a timer.
 const SAME_WAITS: usize = 3;
 
@@ -35,9 +34,9 @@ pub fn judge(close: &WaitingClose, connection: &Connection, context: &Context<'_
     if !by_server || close.ends_at_close || !close.acknowledged || connection.one_sided() || server_octets_missed(connection) {
         return None;
     }
-    let known = known_timeout(close.waited);
+    let known = known_timeouts(close.waited);
     let equal = context.equal_waits(connection.server_endpoint(), close.waited);
-    let is_timer = known.is_some() || equal >= SAME_WAITS;
+    let is_timer = !known.is_empty() || equal >= SAME_WAITS;
     let cut_off = close.begun && close.framed;
     if !is_timer && !cut_off {
         return None;
@@ -49,13 +48,13 @@ pub fn judge(close: &WaitingClose, connection: &Connection, context: &Context<'_
     let part = if close.begun { "cut off" } else { "not answered" };
     finding.headline =
         wording::headline(&format!("{subject} {part}: the server's side closed after {} of silence", wording::span(close.waited)));
-    if let Some(seconds) = known {
-        finding.candidates.push(format!("a read timeout of {seconds} s, a common default"));
+    for row in &known {
+        finding.candidates.push(format!("{} {}: {} s by default", row.product, row.setting, row.text));
     }
     if equal >= SAME_WAITS {
         finding.reasons.push(format!("{equal} connections to this server were closed after the same wait"));
     } else {
-        let confidence = if known.is_some() { Confidence::Likely } else { Confidence::Possible };
+        let confidence = if known.is_empty() { Confidence::Possible } else { Confidence::Likely };
         draft::lower(&mut finding, confidence, "one such close does not prove a timer; more of them after the same wait would");
     }
     finding.advice.push(format!(
@@ -73,23 +72,56 @@ pub fn judge(close: &WaitingClose, connection: &Connection, context: &Context<'_
     Some(finding)
 }
 
-/// The known timeout that the wait matches.
-fn known_timeout(waited: Span) -> Option<i64> {
-    KNOWN_TIMEOUTS.into_iter().find(|seconds| {
-        let late = waited - Span::from_secs(*seconds);
-        late >= Span::ZERO - Span::from_millis(10) && late <= LATE.max(Span(waited.nanos() / 500))
-    })
+/// The known timeouts that the wait matches, those whose source was read first.
+fn known_timeouts(waited: Span) -> Vec<&'static KnownTimeout> {
+    let mut rows: Vec<&KnownTimeout> =
+        all().iter().filter(|row| row.default.is_some_and(|default| fires(default, waited)) && is_wait(row)).collect();
+    rows.sort_by_key(|row| !row.verified);
+    rows.truncate(CANDIDATES);
+    rows
+}
+
+fn fires(default: Span, waited: Span) -> bool {
+    let late = waited - default;
+    late >= Span::ZERO - Span::from_millis(10) && late <= LATE.max(Span(waited.nanos() / 500))
+}
+
+/// Whether a timer of the table runs while a response is owed: what waits for a response, and what knows no requests at all and closes both
+/// sides. Timers between requests, and tables that forget without a word, do not end such a wait.
+fn is_wait(row: &KnownTimeout) -> bool {
+    let says = |words: &[&str]| words.iter().any(|word| row.setting.contains(word));
+    let closes =
+        ["FIN", "RST", "close", "504", "524"].iter().any(|word| row.action.contains(word)) && !row.action.starts_with("silent forget");
+    let waits = says(&["read", "Read", "response", "stream_idle", "route", "ProxyTimeout", "TimeOut"]) || row.note.contains("in-request");
+    let blind = match row.role {
+        "l4-lb" | "l4-proxy" => true,
+        "l7-lb" => says(&["idle_timeout", "IdleTimeout"]),
+        _ => false,
+    };
+    closes && (waits || blind) && !says(&["connect", "keepalive", "KeepAlive", "linger"])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn products(millis: i64) -> Vec<&'static str> {
+        known_timeouts(Span::from_millis(millis)).iter().map(|row| row.product).collect()
+    }
+
     #[test]
     fn known_timeout_matches_a_timer_that_fires_late_not_one_that_fires_early() {
-        assert_eq!(known_timeout(Span::from_millis(60_060)), Some(60));
-        assert_eq!(known_timeout(Span::from_millis(59_900)), None);
-        assert_eq!(known_timeout(Span::from_millis(60_400)), None);
-        assert_eq!(known_timeout(Span::from_millis(2_800)), None);
+        assert!(products(60_060).contains(&"nginx"));
+        assert_eq!(products(59_900), [""; 0]);
+        assert_eq!(products(60_400), [""; 0]);
+        assert_eq!(products(2_800), [""; 0]);
+    }
+
+    #[test]
+    fn timers_between_requests_are_no_read_timeouts() {
+        assert_eq!(products(75_010), [""; 0], "nginx keepalive_timeout");
+        assert_eq!(products(5_010), [""; 0], "Apache KeepAliveTimeout");
+        assert_eq!(products(900_010), [""; 0], "IPVS forgets without a word");
+        assert_eq!(products(300_020), ["Envoy/Istio", "F5 BIG-IP"]);
     }
 }

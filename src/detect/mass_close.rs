@@ -10,9 +10,9 @@ use crate::report::{Finding, Kind, Severity};
 pub const PAGE: KindPage = KindPage {
     kind: Kind::MassClose,
     title: "the server closed many connections at the same moment",
-    seen: "Within half a second the server closed at least five connections whose idle times have nothing in common: no timer explains them.",
+    seen: "Within half a second the server closed at least five connections whose idle times have nothing in common: no timer explains them, nor would four or five different ones.",
     why: "A reload, a restart, a scale-down or a deployment closes idle connections early. Requests that are under way at that moment race with the closes; they are few, but they come with every deployment.",
-    not_a_problem: "Closes of connections that nobody uses at that moment cost nothing but new handshakes.",
+    not_a_problem: "Closes of connections that nobody uses at that moment cost nothing but new handshakes. A server that drains, and closes each connection behind its next answer over seconds or minutes, is not reported: nothing tells such closes from those of requests that end on their own, and none of them loses a request.",
     fix: "Nothing about timeouts. Let the server announce the end before it closes (`Connection: close`, GOAWAY), drain before it stops, and let clients retry once on a new connection.",
     basis: "nginx closes idle keep-alive connections on reload; Kubernetes removes endpoints while requests are under way. RFC 9112 section 9.6.",
 };

@@ -148,17 +148,19 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
         timeout_mismatch::judge(hop, losses, context)
     };
     let mut findings: Vec<Finding> = context.hops.iter().filter(|hop| !hop.translated).filter_map(mismatch).collect();
+    let late = keepalive_too_slow::LateProbes::gather(context);
     for (server, seen) in &context.observer.samples.servers {
         let Some(known) = context.timers.of(*server) else { continue };
         findings.extend(request_limit_close::judge(*server, known, context));
         findings.extend(age_limit_close::judge(*server, known, context));
         findings.extend(seen.by_server.events.iter().filter_map(|event| mass_close::judge(*server, event, context)));
-        findings.extend(keepalive_too_slow::judge(*server, Role::Server, known, &known.probes, &seen.probes, context));
+        findings.extend(keepalive_too_slow::judge(*server, (Role::Server, None), known, &known.probes, &seen.probes, (&late, context)));
         for (client, pair) in &seen.clients {
             findings.extend(connection_churn::judge(*client, *server, pair));
             let timers = known.clients.get(client).and_then(|timers| timers.probes.as_deref());
             if let (Some(timers), Some(probes)) = (timers, pair.probes.as_deref()) {
-                findings.extend(keepalive_too_slow::judge(*server, Role::Client, known, timers, probes, context));
+                let of_client = (Role::Client, Some(*client));
+                findings.extend(keepalive_too_slow::judge(*server, of_client, known, timers, probes, (&late, context)));
             }
         }
     }

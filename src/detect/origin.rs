@@ -1,11 +1,16 @@
-//! Who sent an RST (catalogue D2 to D4): hop count, link address, IP-ID regime, answer time, and whether the server goes on after it.
+//! Who sent an RST (catalogue D2 to D4): hop count, link address, IP-ID regime, answer time, whether the server goes on after it,
+//! and whether a second capture point saw it.
 //!
 //! Each is held against the same side's earlier segments. Equal values prove little (two servers behind one address are equally far);
 //! unequal ones tell another device. The measured values are always given.
 
+use super::context::Context;
 use super::wording;
 use crate::observe::Case;
+use crate::observe::legs::Relation;
+use crate::observe::sights::Place;
 use crate::report::{FrameRef, RstOrigin, RstShape, RstView};
+use crate::tcp::Connection;
 use crate::tcp::reset::Reset;
 use crate::time::Span;
 
@@ -23,8 +28,8 @@ const SHORTEST_FLOOR: Span = Span::from_millis(2);
 const IP_ID_STEP: u16 = 16;
 
 /// The RST as the report shows it.
-pub fn view(reset: &Reset, case: &Case) -> RstView {
-    let (origin, facts) = Signs::of(reset, case).conclude(reset);
+pub fn view(reset: &Reset, case: &Case, context: &Context<'_>) -> RstView {
+    let (origin, facts) = Signs::of(reset, case, context).conclude(reset);
     RstView { frame: reset.mark.frame.into(), shape: reset.shape, origin, origin_basis: facts.join("; ") }
 }
 
@@ -39,14 +44,18 @@ pub fn server_goes_on(case: &Case) -> bool {
 struct Signs {
     facts: Vec<String>,
     foreign: bool,
+    /// A point nearer to the server saw it as well.
+    seen_beyond: bool,
     same_path: bool,
     knows_the_connection: bool,
 }
 
 impl Signs {
-    fn of(reset: &Reset, case: &Case) -> Self {
+    fn of(reset: &Reset, case: &Case, context: &Context<'_>) -> Self {
         let mut signs = Self::default();
         signs.goes_on(reset, case);
+        signs.second_point(reset, case, context);
+        signs.other_leg(reset, case, context);
         signs.hops(reset, case);
         signs.link(reset, case);
         signs.answer_time(reset, case);
@@ -75,6 +84,53 @@ impl Signs {
         }
     }
 
+    /// The same connection at another interface or in another file.
+    fn second_point(&mut self, reset: &Reset, case: &Case, context: &Context<'_>) {
+        let Some(connection) = context.connections.get(case.connection) else { return };
+        let Some(points) = context.observer.watch(case.connection).and_then(|watch| watch.sights.as_deref()) else { return };
+        for point in points.others(connection.client.other(), reset.vantage.interface) {
+            if point.saw_reset {
+                self.facts.push("the other capture point saw it too".into());
+                self.seen_beyond = true;
+            } else if Self::was_recording(point.interface, reset, context) {
+                let shown = wording::count(u64::from(point.segments), "segment");
+                match point.place {
+                    Place::NearerSender => {
+                        self.facts.push(format!(
+                            "the capture point nearer to the server did not see it, but {shown} of the server: it was sent between the two"
+                        ));
+                        self.foreign = true;
+                    }
+                    Place::NearerReceiver => self.facts.push("the capture point nearer to the client did not see it".into()),
+                    Place::Unknown => self.facts.push(format!("the other capture point did not see it, but {shown} of the server")),
+                }
+            }
+        }
+    }
+
+    /// The same connection behind address translation: the leg whose SYN came later is the one nearer to the server.
+    fn other_leg(&mut self, reset: &Reset, case: &Case, context: &Context<'_>) {
+        let opened = |connection: &Connection| connection.handshake.syn.map(|(_, mark, _)| (mark.time, mark.frame));
+        let Some(own) = context.connections.get(case.connection).and_then(opened) else { return };
+        let legs = context.legs(case.connection).iter().filter(|(_, relation)| *relation == Relation::Nat);
+        for other in legs.filter_map(|(at, _)| context.connections.get(*at)).filter(|other| opened(other) > Some(own)) {
+            let server = other.server_half();
+            let stream = other.stream;
+            if server.counts.rst > 0 {
+                self.facts.push(format!("it is on the connection's other leg too (#{stream})"));
+                self.seen_beyond = true;
+            } else if server.counts.segments >= u64::from(BASELINE_FROM) && Self::was_recording(server.path.interface, reset, context) {
+                self.facts.push(format!("on the connection's other leg, nearer to the server (#{stream}), there is no RST"));
+                self.foreign = true;
+            }
+        }
+    }
+
+    /// Whether frames were captured at `interface` up to the RST and beyond.
+    fn was_recording(interface: u32, reset: &Reset, context: &Context<'_>) -> bool {
+        context.observer.hops.interface_last_used(interface).is_some_and(|last| last >= reset.mark.time)
+    }
+
     fn hops(&mut self, reset: &Reset, case: &Case) {
         let path = &case.server_path;
         if path.ttl_count < BASELINE_FROM || path.ttl_varies {
@@ -97,6 +153,9 @@ impl Signs {
     fn link(&mut self, reset: &Reset, case: &Case) {
         let path = &case.server_path;
         if path.ttl_count < BASELINE_FROM || path.link_varies {
+            return;
+        }
+        if path.interface != reset.vantage.interface && self.seen_beyond {
             return;
         }
         if path.interface != reset.vantage.interface {

@@ -5,6 +5,7 @@ use super::draft;
 use super::{KindPage, wording};
 use crate::endpoint::{Direction, Role};
 use crate::observe::Case;
+use crate::observe::observer::Watch;
 use crate::observe::path::{Hop, HopChange};
 use crate::report::{Confidence, Finding, Kind, Severity};
 use crate::segment::LinkAddress;
@@ -18,7 +19,7 @@ pub const PAGE: KindPage = KindPage {
     title: "after an idle gap the segments of one connection went to another next hop",
     seen: "Within one 4-tuple the segments of one side went to one link address (or left by one interface, or went into one tunnel) before an idle gap and to another after it, and never to the first again.",
     why: "A load balancer that only passes packets on (direct server return, ECMP, Maglev) had forgotten the connection and chose a server anew. That one has no such connection and answers with an RST: the request is lost, and the first server never hears of it. Seen at the load balancer, this is the proof that a capture at the client cannot give.",
-    not_a_problem: "A router that took over for another one moves every connection in the same way: nothing is reported where one of them moved without an idle gap, or where nothing went to the old hop any more and no request was lost. Paths that are balanced segment by segment, and the several sights of one segment on the way through a router or a bridge, are no change.",
+    not_a_problem: "A router that took over for another one moves every connection in the same way: nothing is reported where one of them moved without an idle gap, or where nothing went to the old hop any more and no request was lost. A client that moved itself (it speaks from the new address, and the server's segments follow it) is none either. Paths that are balanced segment by segment, and the several sights of one segment on the way through a router or a bridge, are no change.",
     fix: "Raise the load balancer's idle timeout above the client's (`ipvsadm --set`, the idle timeout of the target group), or let the client give up idle connections, or send TCP keepalive probes, at less than half of it. Consistent hashing and a synchronised connection table keep a mapping that was forgotten the same.",
     basis: "IPVS with sloppy_tcp, Maglev and ECMP choose a server for any segment of a connection that they do not know; Cilium and kube-router have reports of it. Recorded with a load balancer that forgets after 3 s, in front of two nginx with direct server return.",
 };
@@ -27,7 +28,8 @@ pub const PAGE: KindPage = KindPage {
 pub fn judge(at: usize, connection: &Connection, context: &Context<'_>) -> Vec<Finding> {
     let Some(watch) = context.observer.watch(at) else { return Vec::new() };
     let changes = watch.path.changes().filter(|change| context.is_remapping(change));
-    changes.filter_map(|change| finding(&change, &watch.cases, connection, context)).collect()
+    let told = changes.filter(|change| connection.role(change.side) == Role::Client || !follows_the_client(change, watch, context));
+    told.filter_map(|change| finding(&change, &watch.cases, connection, context)).collect()
 }
 
 fn finding(change: &HopChange, cases: &[Case], connection: &Connection, context: &Context<'_>) -> Option<Finding> {
@@ -93,6 +95,12 @@ fn with_request(finding: &mut Finding, case: &Case) {
     let unaccepted = "RST with the number of the request's first octet: what it answers had not accepted any of the request";
     add(request.unaccepted, Direction::ClientToServer, unaccepted);
     finding.evidence.sort_by_key(|evidence| (evidence.frame, evidence.time));
+}
+
+/// The client (or the gateway before it) speaks from the new hop itself: it moved, and the server's segments follow it.
+fn follows_the_client(change: &HopChange, watch: &Watch, context: &Context<'_>) -> bool {
+    let new = context.observer.hops.get(change.to).and_then(|(hop, _)| hop.link);
+    new.is_some() && new == watch.path.latest_source(change.side.other())
 }
 
 /// A router that takes over moves everything: then nothing goes to the old hop any more, and no request is lost.

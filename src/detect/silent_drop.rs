@@ -23,8 +23,17 @@ pub const PAGE: KindPage = KindPage {
 /// Judges a request.
 pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
     let request = &case.request;
-    let silent = request.acked.is_none() && request.other_payload.is_none() && !request.resets.iter().any(Option::is_some);
-    if !request.after_idle_gap || !request.all_acknowledged_before || request.retransmissions < RETRANSMISSIONS || !silent || case.one_sided
+    // Later segments arrive and only the request's first one does not: too large for the way, or lost, but nobody forgot the connection.
+    let one_segment_only = request.asked_again.is_some_and(|ack| request.last_retransmission.is_some_and(|last| ack.frame < last.frame));
+    let silent =
+        !one_segment_only && request.acked.is_none() && request.other_payload.is_none() && !request.resets.iter().any(Option::is_some);
+    // Octets of the server that were acknowledged and not captured: its way back leads past the capture.
+    if case.server_octets_missed
+        || !request.after_idle_gap
+        || !request.all_acknowledged_before
+        || request.retransmissions < RETRANSMISSIONS
+        || !silent
+        || case.one_sided
     {
         return None;
     }
@@ -45,6 +54,13 @@ pub fn judge(case: &Case, context: &Context<'_>) -> Option<Finding> {
         );
     } else {
         finding.candidates.push("the server's host is down or unreachable".to_string());
+        let refused = context.unanswered_since(case.server, request.mark.time);
+        if refused > 0 {
+            finding.reasons.push(format!(
+                "{} to it got no answer either: rather the host than the connection",
+                wording::count(refused, "new connection")
+            ));
+        }
         draft::lower(
             &mut finding,
             Confidence::Possible,

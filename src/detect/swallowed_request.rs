@@ -43,7 +43,8 @@ pub fn judge(case: &Case, context: &Context<'_>) -> Judgement {
     if request.resets.iter().flatten().any(|reset| reset.mark.time.since(acked.time) <= NO_RST_WITHIN) {
         return Judgement::No;
     }
-    let owed = request.recognised || (request.message.what == What::Encrypted && request.after_idle_gap && request.answered_before);
+    let owed = (request.recognised && case.answer_owed != Some(false))
+        || (request.message.what == What::Encrypted && request.after_idle_gap && request.answered_before);
     if !owed || request.leaving {
         return Judgement::HalfClose;
     }

@@ -8,12 +8,16 @@ mod comments;
 mod evidence;
 mod mapping;
 mod output;
+mod payload;
 mod plan;
+mod wireshark;
 
 pub use anonymize::{Anonymizer, Key};
 pub use evidence::{Extraction, Options, write};
 pub use mapping::write_mapping;
+pub use payload::payloads;
 pub use plan::{Chosen, Plan, plan, resolve};
+pub use wireshark::profile;
 
 /// Why evidence could not be written: one sentence.
 #[derive(Debug, thiserror::Error)]

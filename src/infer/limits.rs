@@ -2,7 +2,7 @@
 
 use super::cluster::{densest, figures, width};
 use crate::observe::closes::CloseFacts;
-use crate::observe::samples::ServerSamples;
+use crate::observe::samples::{IMMEDIATE, ServerSamples};
 use crate::time::Span;
 
 /// So many connections that end alike make a limit (catalogue S-06).
@@ -11,6 +11,10 @@ const LIMIT_FROM: u64 = 3;
 const SAME_COUNT_OF_TEN: u64 = 8;
 /// So many of ten closes have the same age.
 const SAME_AGE_OF_TEN: u64 = 6;
+/// Counts of requests that differ by so many percent are no limit on the count …
+const SCATTERED_COUNTS_PERCENT: u32 = 20;
+/// … while ages that differ by no more than so many percent may be one on the age.
+const SAME_AGE_PERCENT: i64 = 10;
 /// A connection that was answered at so much more than the limit contradicts it.
 const CONTRADICTION: Span = Span::from_secs(1);
 
@@ -36,6 +40,8 @@ pub struct AgeLimit {
     pub samples: u64,
     /// The idle times before them: shortest and longest.
     pub idle: (Span, Span),
+    /// The numbers of requests before them: least and most.
+    pub requests: (u32, u32),
     /// One of them.
     pub example: CloseFacts,
 }
@@ -54,11 +60,11 @@ pub fn count_limit(samples: &ServerSamples) -> Option<CountLimit> {
     })
 }
 
-/// A limit on the age, if the closes have an age in common and their idle times are scattered.
+/// A limit on the age, if the closes have an age in common and nothing else: neither the idle time before them, nor, where they come right
+/// after a response (nginx looks at the age when it has answered), the number of requests.
 pub fn age_limit(samples: &ServerSamples) -> Option<AgeLimit> {
-    let immediate = samples.immediate.by_requests.values().map(|(_, close)| close);
     let known: Vec<(&CloseFacts, Span)> =
-        samples.by_server.facts.iter().chain(immediate).filter_map(|close| Some((close, close.age?))).collect();
+        samples.by_server.facts.iter().chain(&samples.immediate.facts).filter_map(|close| Some((close, close.age?))).collect();
     let mut ages: Vec<(Span, u64)> = known.iter().map(|(_, age)| (*age, 1)).collect();
     ages.sort_unstable();
     let cluster = densest(&ages).filter(super::cluster::Cluster::is_sharp)?;
@@ -69,14 +75,30 @@ pub fn age_limit(samples: &ServerSamples) -> Option<AgeLimit> {
     idle.sort_unstable();
     let idle = figures(&idle)?;
     let scattered = idle.spread > width(idle.median) && idle.median.nanos() / 4 * 5 <= cluster.median.nanos();
+    let scattered = scattered || (cluster.spread.nanos() <= cluster.median.nanos() / 100 * SAME_AGE_PERCENT && after_any_count(&members));
     let latest = cluster.median + CONTRADICTION.max(width(cluster.median));
-    (enough && scattered && samples.oldest <= latest).then_some(AgeLimit {
+    let requests = || members.iter().map(|close| close.requests);
+    let times = || members.iter().map(|close| close.mark.time);
+    // Opened together and closed together: one event (a reload) gives equal ages as well.
+    let one_event = times().max().zip(times().min()).is_some_and(|(last, first)| last.since(first) <= width(cluster.median));
+    (enough && scattered && !one_event && samples.oldest <= latest).then_some(AgeLimit {
         age: cluster.median,
         spread: cluster.spread,
         samples: cluster.samples,
         idle: idle.range,
+        requests: (requests().min().unwrap_or_default(), requests().max().unwrap_or_default()),
         example: **members.first()?,
     })
+}
+
+/// Whether these closes come right after a response, but after numbers of requests that have nothing in common.
+fn after_any_count(closes: &[&CloseFacts]) -> bool {
+    let mut counts: Vec<u32> = closes.iter().map(|close| close.requests).collect();
+    counts.sort_unstable();
+    let (Some(least), Some(most)) = (counts.first(), counts.last()) else { return false };
+    let far_apart = (most - least).saturating_mul(100) >= most.saturating_mul(SCATTERED_COUNTS_PERCENT);
+    let commonest = counts.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or_default();
+    far_apart && commonest * 2 <= counts.len() && closes.iter().all(|close| close.idle <= IMMEDIATE)
 }
 
 #[cfg(test)]
@@ -125,6 +147,25 @@ mod tests {
     fn constant_age_with_scattered_idle_times_is_a_limit() {
         let seen = samples(&[close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3), close(3, 1500, 60_005, 8)]);
         assert_eq!(age_limit(&seen).map(|limit| limit.samples), Some(4));
+    }
+
+    #[test]
+    fn closes_right_after_a_response_at_one_age_are_a_limit_if_the_counts_differ() {
+        let seen = samples(&[close(0, 1, 3110, 26), close(1, 1, 3020, 19), close(2, 2, 3050, 15), close(3, 1, 3160, 12)]);
+        assert_eq!(age_limit(&seen).map(|limit| limit.samples), Some(4));
+        let same_pace = samples(&[close(0, 1, 3110, 30), close(1, 1, 3020, 30), close(2, 2, 3050, 30), close(3, 1, 3160, 31)]);
+        assert_eq!(age_limit(&same_pace), None, "a constant pace gives a constant count: either may be the limit");
+        let short = samples(&[close(0, 1, 80, 1), close(1, 1, 300, 4), close(2, 2, 120, 2), close(3, 1, 200, 3)]);
+        assert_eq!(age_limit(&short), None, "each page has its own number of requests and takes its own time");
+    }
+
+    #[test]
+    fn equal_ages_of_connections_that_were_opened_and_closed_together_are_no_limit() {
+        let mut list = [close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3), close(3, 1500, 60_005, 8)];
+        for close in &mut list {
+            close.mark.time = Timestamp(60_000_000_000 + i64::try_from(close.stream).unwrap() * 10_000_000);
+        }
+        assert_eq!(age_limit(&samples(&list)), None);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Case {
     pub one_sided: bool,
     /// The server sent octets that the capture missed.
     pub server_octets_missed: bool,
+    /// Whether an answer is owed when the request's fate is sealed, by the protocol's framing: some requests ask for none (Kafka acks=0).
+    pub answer_owed: Option<bool>,
     /// The roles are only a guess.
     pub roles_guessed: bool,
     /// The clock stepped back by more than is trusted around the close.
@@ -89,6 +91,7 @@ impl Case {
             handshake_seen: connection.handshake.completed.is_some(),
             one_sided: connection.one_sided(),
             server_octets_missed: server_octets_missed(connection),
+            answer_owed: connection.dialogue.response_outstanding(),
             roles_guessed: connection.role_basis == crate::report::RoleBasis::Guess,
             order_untrusted,
             server_path: server.path,

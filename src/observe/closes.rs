@@ -11,6 +11,10 @@ const MOMENT: Span = Span::from_millis(500);
 const WINDOW: usize = 64;
 /// So many closes at one moment, with idle times that have nothing in common, are an event.
 const EVENT_FROM: usize = 5;
+/// Closes this close together are of one cause, or of several timers that ran out by chance: four of these are too many.
+const ONE_STROKE: Span = Span::from_millis(50);
+/// So many groups of idle times within one stroke are an event.
+const GROUPS_OF_ONE_STROKE: usize = 4;
 /// Idle times this close to each other, or within 3 %, may be one timer (semantics, «Timeouts»).
 const TIMER_WIDTH: Span = Span::from_millis(500);
 /// So many events are kept; more are only counted.
@@ -133,7 +137,8 @@ impl Closes {
     }
 }
 
-/// Whether the idle times have nothing in common: it takes five timers or more to explain them, and none explains half of them.
+/// Whether the idle times have nothing in common: it takes five timers or more to explain them (four where all closes come at one
+/// stroke), and none explains more than half of them.
 fn is_scattered(window: &[CloseFacts]) -> bool {
     if window.len() < EVENT_FROM {
         return false;
@@ -151,7 +156,10 @@ fn is_scattered(window: &[CloseFacts]) -> bool {
         size += 1;
         largest = largest.max(size);
     }
-    groups >= EVENT_FROM && largest * 2 <= window.len()
+    let times = || window.iter().map(|close| close.mark.time);
+    let stroke = times().max().zip(times().min()).is_some_and(|(last, first)| last.since(first) <= ONE_STROKE);
+    let many = if stroke { GROUPS_OF_ONE_STROKE } else { EVENT_FROM };
+    groups >= many && largest * 2 <= window.len()
 }
 
 #[cfg(test)]
@@ -191,6 +199,16 @@ mod tests {
     fn three_timers_at_one_moment_are_no_event() {
         let list: Vec<(i64, i64)> = (0..30).map(|i| (i, [5000, 10_000, 15_000][usize::try_from(i % 3).unwrap()])).collect();
         assert_eq!(closes(&list).events.len(), 0);
+    }
+
+    #[test]
+    fn near_idle_times_at_one_stroke_are_an_event_and_over_half_a_second_are_not() {
+        let at_once = [(0, 1970), (0, 2430), (0, 2900), (1, 3350), (1, 3810), (1, 4350)];
+        assert_eq!(closes(&at_once).events.len(), 1);
+        let spread: Vec<(i64, i64)> = at_once.iter().zip(0..).map(|((_, idle), at)| (at * 80, *idle)).collect();
+        assert_eq!(closes(&spread).events.len(), 0);
+        let one_timer: Vec<(i64, i64)> = (0..6).map(|i| (0, 5000 + i * 90)).collect();
+        assert_eq!(closes(&one_timer).events.len(), 0);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct HalfClosedSpan {
     pub fin: Mark,
     /// The acknowledgement of the FIN.
     pub acknowledged: Mark,
+    /// The other side had not closed before the capture began: it opened the connection or sent payload in it.
+    pub seen_open: bool,
     /// A response was outstanding then.
     pub outstanding: bool,
     /// What ended it, and when: new payload (`None`), FIN or RST of the other side, or an RST of the closer.
@@ -43,12 +45,16 @@ pub(super) fn step(kept: &mut Option<Box<HalfClosedSpan>>, step: &Step, connecti
     let closer = step.side.other();
     let Some(fin) = connection.half(closer).effective_fin() else { return };
     let already_closed = connection.half(step.side).fin.is_some() || connection.reset.is_some() || step.payload.is_some();
-    if fin.acknowledged == Some(step.mark) && !already_closed && connection.exists() {
+    // An acknowledgement of more than the FIN: for the other side it was none (a device between, a forged one).
+    let of_fin = step.ack == Some(fin.position + 1);
+    if fin.acknowledged == Some(step.mark) && of_fin && !already_closed && connection.exists() {
+        let keeper = connection.half(step.side);
         let outstanding = closer == connection.client && connection.response_outstanding();
         *kept = Some(Box::new(HalfClosedSpan {
             closer,
             fin: fin.mark,
             acknowledged: step.mark,
+            seen_open: keeper.base_is_syn || keeper.data_end.is_some(),
             outstanding,
             ended: None,
             ended_by: None,

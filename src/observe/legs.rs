@@ -8,6 +8,7 @@
 //! and is a front leg for what began before its answer.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
@@ -47,6 +48,30 @@ impl Relation {
         match self {
             Self::Nat => "nat",
             Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// Whose request a proxy passes on, as far as the capture shows the proxy's other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caller {
+    /// It cannot be told: several open requests ask for the same.
+    #[default]
+    Unknown,
+    /// No open request of another host asks for the same.
+    Nobody,
+    /// This host's.
+    Host(IpAddr),
+}
+
+impl Caller {
+    /// Whether two requests may have been sent for the same caller.
+    pub fn may_be(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Host(one), Self::Host(two)) => one == two,
+            // The proxy's callers are in the capture, and none asks: a health check, or another client behind the same address.
+            (Self::Host(_), Self::Nobody) => false,
+            _ => true,
         }
     }
 }
@@ -115,20 +140,20 @@ impl Legs {
     }
 
     /// A request began; `label` names what it asks for (0: cannot be told).
-    pub fn request(&mut self, label: u64, connection: usize, mark: Mark, client: Endpoint, server: Endpoint) {
+    pub fn request(&mut self, label: u64, connection: usize, mark: Mark, client: Endpoint, server: Endpoint) -> Caller {
         if label == 0 {
-            return;
+            return Caller::Unknown;
         }
         let new = Opening { connection, mark, client, server, answered: None };
         let list = self.open.get(&label).map_or(&[][..], Vec::as_slice);
-        let (front, back) = (front_of(list, &new), back_of(list, &new));
+        let ((front, caller), back) = (front_of(list, &new), back_of(list, &new));
         if let Some(front) = front {
             self.link(Link { first: front, second: connection, relation: Relation::Proxy });
         } else if let Some(back) = back {
             self.link(Link { first: connection, second: back, relation: Relation::Proxy });
         }
         if self.open.len() >= OPEN_LABELS && !self.open.contains_key(&label) {
-            return;
+            return caller;
         }
         let spare = &mut self.spare;
         let list = self.open.entry(label).or_insert_with(|| spare.pop().unwrap_or_default());
@@ -136,6 +161,7 @@ impl Legs {
         if list.len() < OPEN_UNDER_ONE_LABEL {
             list.push(new);
         }
+        caller
     }
 
     /// The request of `connection` under `label` is answered.
@@ -182,17 +208,19 @@ impl Legs {
 
 /// The open request that the one of `client` was made for: the one of a connection to the same host, or the only one there is to another
 /// server.
-fn front_of(list: &[Opening], new: &Opening) -> Option<usize> {
+fn front_of(list: &[Opening], new: &Opening) -> (Option<usize>, Caller) {
     let was_open = |open: &Opening| open.answered.is_none_or(|answered| open.mark.time <= new.mark.time && answered >= new.mark.time);
     let others = || list.iter().filter(|open| open.connection != new.connection && open.client.ip() != new.client.ip() && was_open(open));
-    let by_host = others().filter(|open| open.server.ip() == new.client.ip()).max_by_key(|open| (open.mark.time, open.mark.frame));
-    if let Some(front) = by_host {
-        return Some(front.connection);
+    let by_host = || others().filter(|open| open.server.ip() == new.client.ip());
+    if let Some(front) = by_host().max_by_key(|open| (open.mark.time, open.mark.frame)) {
+        let alone = by_host().all(|open| open.client.ip() == front.client.ip());
+        return (Some(front.connection), if alone { Caller::Host(front.client.ip()) } else { Caller::Unknown });
     }
     let mut all = others().filter(|open| open.answered.is_none());
     match (all.next(), all.next()) {
-        (Some(only), None) => Some(only.connection),
-        _ => None,
+        (Some(only), None) => (Some(only.connection), Caller::Host(only.client.ip())),
+        (Some(_), Some(_)) => (None, Caller::Unknown),
+        (None, _) => (None, Caller::Nobody),
     }
 }
 
@@ -203,6 +231,14 @@ fn back_of(list: &[Opening], new: &Opening) -> Option<usize> {
         open.connection != new.connection && open.client.ip() == new.server.ip() && delay >= Span::ZERO && delay <= OUT_OF_ORDER
     };
     list.iter().filter(is_back).min_by_key(|open| (open.mark.time, open.mark.frame)).map(|open| open.connection)
+}
+
+/// A number for a label, 0 for an empty one: to link a proxy's front and back request (FNV-1a).
+pub fn label_hash(label: &str) -> u64 {
+    if label.is_empty() {
+        return 0;
+    }
+    label.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)) | 1
 }
 
 #[cfg(test)]
@@ -242,6 +278,16 @@ mod tests {
         legs.request(9, 0, mark(1), end(1, 4000), end(2, 80));
         legs.request(9, 1, mark(2), end(2, 5000), end(3, 80));
         assert_eq!(legs.links, [Link { first: 0, second: 1, relation: Relation::Proxy }]);
+    }
+
+    #[test]
+    fn caller_is_known_while_one_host_asks_and_unknown_while_several_do() {
+        let mut legs = Legs::default();
+        assert_eq!(legs.request(9, 0, mark(1), end(1, 4000), end(2, 80)), Caller::Nobody);
+        assert_eq!(legs.request(9, 1, mark(2), end(2, 5000), end(3, 80)), Caller::Host(end(1, 0).ip()));
+        legs.request(9, 2, mark(3), end(7, 4000), end(2, 80));
+        assert_eq!(legs.request(9, 3, mark(4), end(2, 5001), end(3, 80)), Caller::Unknown);
+        assert_eq!(legs.request(0, 4, mark(5), end(2, 5002), end(3, 80)), Caller::Unknown);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod request;
 pub mod retry;
 pub mod sampler;
 pub mod samples;
+pub mod sights;
 pub mod waiting;
 
 pub use case::Case;

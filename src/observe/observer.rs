@@ -3,14 +3,15 @@
 use super::answered::AnsweredRequests;
 use super::case::Case;
 use super::half_closed::{self, HalfClosedSpan};
-use super::legs::Legs;
+use super::legs::{Caller, Legs, label_hash};
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
 use super::points::Points;
 use super::request::Request;
-use super::retry::{RetryWatch, SurfacedError, SuspectRequest};
+use super::retry::{RetryWatch, SentRequest, SurfacedError, SuspectRequest};
 use super::sampler::{self, Sampled};
 use super::samples::{Samples, SeenGap};
+use super::sights::{self, Sights};
 use super::waiting::{self, WaitingClose};
 use crate::app::{Label, What};
 use crate::options::AnalysisOptions;
@@ -47,6 +48,8 @@ pub struct Watch {
     pub longest_survived: Option<Span>,
     /// The next hops of each direction.
     pub path: PathWatch,
+    /// The capture points that saw it, where there are several.
+    pub sights: Option<Box<Sights>>,
     /// Closed while an answer was outstanding and nothing moved.
     pub waiting_close: Option<Box<WaitingClose>>,
     /// A SYN was answered by the incarnation before (a challenge ACK).
@@ -127,10 +130,17 @@ impl Observer {
             if step.restarted {
                 watch.path = PathWatch::default();
             }
+            sights::see(&mut watch.sights, step, connection);
             if !step.of_older_incarnation && !step.has_rst {
                 // An RST may come from another device by another way; it is no segment of the connection.
-                watch.path.see(&mut self.hops, &step.vantage, step.side, step.mark, self.idle_gap);
-            } else if step.of_older_incarnation && step.side != connection.client && !step.has_rst && connection.handshake.syn_ack.is_none()
+                // Octets that are sent again were waited for: the silence before them is no idle gap.
+                let gap = if step.retransmission.is_some() { Span(i64::MAX) } else { self.idle_gap };
+                watch.path.see(&mut self.hops, &step.vantage, step.side, step.mark, gap);
+            } else if step.of_older_incarnation
+                && step.side != connection.client
+                && !step.has_rst
+                && step.payload_length == 0
+                && connection.handshake.syn_ack.is_none()
             {
                 watch.challenged.get_or_insert(step.mark);
             }
@@ -183,9 +193,8 @@ impl Observer {
         if request.first_reset().is_some() {
             return false;
         }
-        if step.side != connection.client && request.acked.is_none() && step.ack.is_some_and(|ack| ack > request.start) {
-            request.acked = Some(step.mark);
-            request.acked_after_fin = false;
+        if step.side != connection.client {
+            request.hear(step, None);
         }
         true
     }
@@ -336,9 +345,11 @@ impl Observer {
             leaving: step.has_fin,
             goes_on: None,
             unaccepted: None,
+            asked_again: None,
             ip_id: client.path.last_ip_id,
             in_transaction: connection.dialogue.in_transaction(),
             last_stream: watch.last_stream,
+            caller: Caller::Unknown,
             incarnation: connection.incarnations,
             suspect: None,
             retry_of: None,
@@ -354,14 +365,13 @@ impl Observer {
         if step.fin {
             request.own_close = Some((How::Fin, step.mark));
         }
-        let host = connection.client_endpoint().ip();
-        request.retry_of =
-            self.retries.request(host, payload.fingerprint, connection.stream, step.mark, self.retry_window).or(watch.retry_of.take());
         let after_fin = server.effective_fin().is_some() && connection.exists();
-        let label = label_hash(&payload.message.label);
+        let (from, to) = (connection.client_endpoint(), connection.server_endpoint());
         if payload.message.what == What::Request {
-            self.legs.request(label, step.connection, step.mark, connection.client_endpoint(), connection.server_endpoint());
+            request.caller = self.legs.request(label_hash(&payload.message.label), step.connection, step.mark, from, to);
         }
+        let sent = SentRequest { client: from.ip(), caller: request.caller, fingerprint: payload.fingerprint, stream: connection.stream };
+        request.retry_of = self.retries.request(sent, step.mark, self.retry_window).or(watch.retry_of.take());
         watch.pending = Some(match self.spare_requests.pop() {
             Some(mut slot) => {
                 *slot = request;
@@ -399,13 +409,10 @@ impl Observer {
                 {
                     request.goes_on.get_or_insert(step.mark);
                 }
-                if covers && request.acked.is_none() {
-                    request.acked = Some(step.mark);
-                    request.acked_after_fin = server_fin.is_some_and(|frame| frame != step.mark.frame);
-                }
+                request.hear(step, server_fin);
                 let payload_again = step.payload_length > 0 && (step.fills_hole || step.retransmission.is_some());
                 if let Some(payload) = &step.payload {
-                    if covers && request.response.is_none() {
+                    if covers && request.response.is_none() && !waiting::owes_all(connection) {
                         request.response = Some(step.mark);
                         request.status = payload.message.status;
                         let gap = request.after_idle_gap.then_some(request.idle).flatten();
@@ -468,6 +475,7 @@ impl Observer {
         request.suspect = Some(self.retries.suspect(SuspectRequest {
             stream: connection.stream,
             client: connection.client_endpoint().ip(),
+            caller: request.caller,
             server: connection.server_endpoint(),
             fingerprint: if encrypted { 0 } else { request.fingerprint },
             encrypted,
@@ -517,12 +525,4 @@ fn recycle<T>(spare: &mut Vec<Box<T>>, used: Option<Box<T>>) {
     {
         spare.push(used);
     }
-}
-
-/// A number for a label, 0 for an empty one: to link a proxy's front and back request (FNV-1a).
-pub fn label_hash(label: &str) -> u64 {
-    if label.is_empty() {
-        return 0;
-    }
-    label.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)) | 1
 }

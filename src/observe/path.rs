@@ -91,6 +91,8 @@ struct Lasting {
 #[derive(Clone, Debug, Default)]
 struct SidePath {
     first: Option<u16>,
+    /// Link address that its latest frame came from.
+    source: Option<LinkAddress>,
     last: Timestamp,
     /// The latest silence, and the segment that ended it.
     silence: Span,
@@ -138,6 +140,11 @@ impl Hops {
         self.known.get(usize::from(number)).map(|known| (&known.hop, known.sender))
     }
 
+    /// Until when frames were captured at an interface.
+    pub fn interface_last_used(&self, interface: u32) -> Option<Timestamp> {
+        self.known.iter().filter(|known| known.hop.interface == interface).map(|known| known.last).max()
+    }
+
     /// When a frame last went to the hop.
     pub fn last_used(&self, number: u16) -> Option<Timestamp> {
         self.known.get(usize::from(number)).map(|known| known.last)
@@ -150,8 +157,9 @@ impl PathWatch {
         let Some(path) = self.sides.get_mut(side.index()) else { return };
         let guess = path.several.as_ref().map_or(path.first, |several| several.hops.get(1).map(|(hop, _)| *hop));
         let Some(hop) = hops.number(vantage, guess.unwrap_or_default(), mark.time) else { return };
+        path.source = vantage.link_source;
         let Some(first) = path.first else {
-            *path = SidePath { first: Some(hop), last: mark.time, began: mark.time, ..SidePath::default() };
+            *path = SidePath { first: Some(hop), source: vantage.link_source, last: mark.time, began: mark.time, ..SidePath::default() };
             return;
         };
         let before = path.last;
@@ -175,6 +183,11 @@ impl PathWatch {
             Box::new(Several { hops, count: 1, overflowed: false, new: first, mark, since: mark.time, silence: Span::ZERO, lasted: None })
         });
         several.see(hop, mark, (path.began, path.silence));
+    }
+
+    /// The link address that the latest frame of `side` came from.
+    pub fn latest_source(&self, side: Side) -> Option<LinkAddress> {
+        self.sides.get(side.index())?.source
     }
 
     /// The changes, at most one of each side: the old hop was not used again by that side, at least until its next silence.

@@ -1,7 +1,10 @@
 //! A client turn and what becomes of it.
 
+use super::legs::Caller;
 use crate::app::{Label, Message, Protocol, What};
+use crate::frame::FrameId;
 use crate::report::{How, RstShape};
+use crate::tcp::Step;
 use crate::tcp::half::{Mark, Position};
 use crate::tcp::reset::Reset;
 use crate::time::{Span, Timestamp};
@@ -78,12 +81,16 @@ pub struct Request {
     pub goes_on: Option<Mark>,
     /// An RST of the client with the number of the request's first octet: what it answers acknowledged nothing of the request.
     pub unaccepted: Option<Mark>,
+    /// A pure ACK of the server that asks for the request's first octet: what followed that octet arrived.
+    pub asked_again: Option<Mark>,
     /// IPv4 identification of its first segment.
     pub ip_id: Option<u16>,
     /// It was sent inside a transaction, as far as the protocol tells.
     pub in_transaction: Option<bool>,
     /// HTTP/2: the last stream that the server would still answer, from its GOAWAY.
     pub last_stream: Option<u32>,
+    /// Whose request it passes on, where a proxy sent it.
+    pub caller: Caller,
     /// Number of this incarnation.
     pub incarnation: u32,
     /// Index in the retry watch, once the fate looks bad.
@@ -93,6 +100,18 @@ pub struct Request {
 }
 
 impl Request {
+    /// Takes in a segment of the server without RST; `server_fin`: the frame of its FIN.
+    pub(super) fn hear(&mut self, step: &Step, server_fin: Option<FrameId>) {
+        let covers = step.ack.is_some_and(|ack| ack > self.start);
+        let pure = step.payload_length == 0 && !step.has_fin && !step.probe && !step.probe_answer;
+        if covers && self.acked.is_none() {
+            self.acked = Some(step.mark);
+            self.acked_after_fin = server_fin.is_some_and(|frame| frame != step.mark.frame);
+        } else if pure && step.ack == Some(self.start) {
+            self.asked_again.get_or_insert(step.mark);
+        }
+    }
+
     /// Whether it opens a new request in the sense of the definitions.
     pub const fn opens(&self) -> bool {
         self.after_idle_gap || self.recognised || self.first_ever

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+use super::legs::Caller;
 use crate::endpoint::Endpoint;
 use crate::tcp::half::Mark;
 use crate::time::Span;
@@ -44,6 +45,7 @@ pub struct Retry {
 pub struct Suspect {
     stream: u64,
     client: IpAddr,
+    caller: Caller,
     server: Endpoint,
     fingerprint: u64,
     encrypted: bool,
@@ -88,6 +90,8 @@ pub struct SuspectRequest {
     pub stream: u64,
     /// Client host.
     pub client: IpAddr,
+    /// Whose request it passed on.
+    pub caller: Caller,
     /// Server.
     pub server: Endpoint,
     /// Fingerprint, 0 if there is none.
@@ -98,6 +102,19 @@ pub struct SuspectRequest {
     pub sent: Mark,
     /// When it began to look lost.
     pub noticed: Mark,
+}
+
+/// A request that may be the retry of a suspect.
+#[derive(Clone, Copy, Debug)]
+pub struct SentRequest {
+    /// Client host.
+    pub client: IpAddr,
+    /// Whose request it passes on.
+    pub caller: Caller,
+    /// Fingerprint, 0 if there is none.
+    pub fingerprint: u64,
+    /// Its connection.
+    pub stream: u64,
 }
 
 impl RetryWatch {
@@ -112,6 +129,7 @@ impl RetryWatch {
         self.suspects.push(Suspect {
             stream: request.stream,
             client: request.client,
+            caller: request.caller,
             server: request.server,
             fingerprint: request.fingerprint,
             encrypted: request.encrypted,
@@ -150,14 +168,16 @@ impl RetryWatch {
     }
 
     /// A request was sent: is it the retry of a suspect? Returns the suspect's index.
-    pub fn request(&mut self, client: IpAddr, fingerprint: u64, stream: u64, mark: Mark, window: Span) -> Option<usize> {
+    pub fn request(&mut self, sent: SentRequest, mark: Mark, window: Span) -> Option<usize> {
+        let SentRequest { client, caller, fingerprint, stream } = sent;
         if fingerprint == 0 || self.by_request.is_empty() {
             return None;
         }
         let list = self.by_request.get(&(client, fingerprint))?;
         let at = list.iter().copied().find(|at| {
             self.suspects.get(*at).is_some_and(|s| {
-                s.stream != stream && s.retry.is_none() && mark.time >= s.sent.time && mark.time.since(s.noticed.time) <= window
+                let in_time = mark.time >= s.sent.time && mark.time.since(s.noticed.time) <= window;
+                s.stream != stream && s.retry.is_none() && in_time && s.caller.may_be(caller)
             })
         })?;
         if let Some(suspect) = self.suspects.get_mut(at) {
@@ -209,5 +229,56 @@ impl Suspect {
     /// Whether its content can be compared at all.
     pub const fn is_readable(&self) -> bool {
         self.fingerprint != 0 && !self.encrypted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameId;
+    use crate::time::Timestamp;
+
+    const WINDOW: Span = Span::from_secs(10);
+
+    fn host(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn mark(millis: i64) -> Mark {
+        Mark { frame: FrameId::new(0, u64::try_from(millis).unwrap_or(0)), time: Timestamp(millis * 1_000_000) }
+    }
+
+    fn lost(caller: Caller) -> RetryWatch {
+        let mut watch = RetryWatch::default();
+        let server = Endpoint::v4([10, 0, 0, 9], 80);
+        let (sent, noticed) = (mark(1000), mark(1001));
+        watch.suspect(SuspectRequest { stream: 1, client: host(2), caller, server, fingerprint: 7, encrypted: false, sent, noticed });
+        watch
+    }
+
+    fn again(watch: &mut RetryWatch, stream: u64, caller: Caller, millis: i64) -> bool {
+        watch.request(SentRequest { client: host(2), caller, fingerprint: 7, stream }, mark(millis), WINDOW).is_some()
+    }
+
+    #[test]
+    fn retry_is_taken_once() {
+        let mut watch = lost(Caller::Nobody);
+        assert!(again(&mut watch, 2, Caller::Nobody, 1100));
+        assert!(!again(&mut watch, 3, Caller::Nobody, 1200));
+    }
+
+    #[test]
+    fn same_request_on_the_same_connection_or_too_late_is_no_retry() {
+        assert!(!again(&mut lost(Caller::Nobody), 1, Caller::Nobody, 1100));
+        assert!(!again(&mut lost(Caller::Nobody), 2, Caller::Nobody, 11_100));
+    }
+
+    #[test]
+    fn same_request_for_another_caller_or_for_none_is_no_retry() {
+        let caller = Caller::Host(host(1));
+        assert!(again(&mut lost(caller), 2, caller, 1100));
+        assert!(again(&mut lost(caller), 2, Caller::Unknown, 1100), "several callers ask for the same: it may be");
+        assert!(!again(&mut lost(caller), 2, Caller::Host(host(3)), 1100));
+        assert!(!again(&mut lost(caller), 2, Caller::Nobody, 1100), "a health check of the proxy");
     }
 }

@@ -25,12 +25,14 @@ const KEPT_HOSTS: usize = 64;
 const KEPT_NAMES: usize = 16_384;
 /// So many different counts of requests before a close are told apart.
 const KEPT_COUNTS: usize = 32;
+/// So many closes right after a response are kept whole.
+const KEPT_IMMEDIATE: usize = 64;
 /// So many names of one client are told apart.
 const KEPT_AGENTS: usize = 4;
 /// So many failed gaps are kept per endpoint.
 const KEPT_FAILED: usize = 64;
 /// A close so soon after a response was not caused by idleness (catalogue D6).
-const IMMEDIATE: Span = Span::from_millis(50);
+pub const IMMEDIATE: Span = Span::from_millis(50);
 
 /// The name of a host behind an address: an index into [`Samples::names`], 0 for none.
 pub type HostId = u32;
@@ -51,6 +53,8 @@ pub struct SeenGap {
 pub struct ImmediateCloses {
     /// Number of requests → how many closes, and the first of them.
     pub by_requests: BTreeMap<u32, (u64, CloseFacts)>,
+    /// The first of them, whole.
+    pub facts: Vec<CloseFacts>,
     /// All of them.
     pub count: u64,
 }
@@ -366,8 +370,12 @@ impl ServerSamples {
 }
 
 impl ImmediateCloses {
-    fn add(&mut self, close: CloseFacts) {
+    /// Takes in a close right after a response.
+    pub fn add(&mut self, close: CloseFacts) {
         self.count += 1;
+        if self.facts.len() < KEPT_IMMEDIATE {
+            self.facts.push(close);
+        }
         if self.by_requests.len() < KEPT_COUNTS || self.by_requests.contains_key(&close.requests) {
             self.by_requests.entry(close.requests).or_insert((0, close)).0 += 1;
         }

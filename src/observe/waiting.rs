@@ -1,7 +1,7 @@
 //! Closes while an answer was outstanding and nothing moved: read timeouts, not keep-alive timeouts.
 
 use super::request::Request;
-use crate::app::{Label, What};
+use crate::app::{Label, Protocol, What};
 use crate::endpoint::Side;
 use crate::report::How;
 use crate::tcp::half::Mark;
@@ -40,6 +40,12 @@ pub struct WaitingClose {
     pub refused_after: bool,
 }
 
+/// HTTP/2: requests are open and not an octet of an answer has come, whatever else the server says (GOAWAY, WINDOW_UPDATE, SETTINGS).
+pub(super) fn owes_all(connection: &Connection) -> bool {
+    let dialogue = &connection.dialogue;
+    dialogue.protocol() == Protocol::Http2 && dialogue.response_outstanding() == Some(true) && dialogue.answered() == Some(false)
+}
+
 /// Takes in one step: the close itself, and what comes after it.
 pub(super) fn step(
     kept: &mut Option<Box<WaitingClose>>,
@@ -62,8 +68,13 @@ pub(super) fn step(
     let (outstanding, answered) = (connection.dialogue.response_outstanding(), connection.dialogue.answered());
     // An answer to the latest request, and still one owed: only where the framing says that this one goes on.
     let framed = outstanding == Some(true) && (request.response.is_none() || answered == Some(true));
-    let due =
-        request.message.what == What::Encrypted && responses > 0 && request.octets >= LEAST_ENCRYPTED_REQUEST && request.response.is_none();
+    // Who goes on sending after a pause does not wait for an answer (messages one way, inside TLS).
+    let at_once = close.mark.time.since(request.mark.time) - waited < idle_gap;
+    let due = at_once
+        && request.message.what == What::Encrypted
+        && responses > 0
+        && request.octets >= LEAST_ENCRYPTED_REQUEST
+        && request.response.is_none();
     if framed || due {
         *kept = Some(Box::new(WaitingClose {
             side: close.side,

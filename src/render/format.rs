@@ -64,6 +64,33 @@ pub fn csv_cell(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { Cow::Owned(format!("'{safe}")) } else { safe }
 }
 
+/// Octets as a table of sixteen to a line, hexadecimal and as plain ASCII with a dot for all that is not:
+/// `0000  47 45 54 20 2f 61 20 48 54 54 50 2f 31 2e 31 0d  GET /a HTTP/1.1.`.
+pub fn hex_lines(octets: &[u8]) -> Vec<String> {
+    let line = |(number, octets): (usize, &[u8])| {
+        let digits: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        format!("{:04x}  {:47}  {}", number.saturating_mul(16), digits.join(" "), plain_ascii(octets))
+    };
+    octets.chunks(16).enumerate().map(line).collect()
+}
+
+/// Octets as hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 0x0f)]).collect()
+}
+
+/// Octets as printable ASCII, with a dot for each that is not.
+pub fn plain_ascii(octets: &[u8]) -> String {
+    octets.iter().map(|octet| if matches!(octet, b' '..=b'~') { char::from(*octet) } else { '.' }).collect()
+}
+
+/// A text that a terminal shows as a link (OSC 8); `url` has to be printable ASCII.
+pub fn hyperlink(text: &str, url: &str) -> String {
+    if url.bytes().all(|octet| octet.is_ascii_graphic()) { format!("\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\") } else { text.to_owned() }
+}
+
 /// RFC 3339 in UTC with nanoseconds: `2026-11-24T07:03:48.000000000Z`.
 pub fn rfc3339(time: Timestamp) -> String {
     DateTime::from_timestamp_nanos(time.nanos()).to_rfc3339_opts(SecondsFormat::Nanos, true)
@@ -145,6 +172,26 @@ fn tenths(value: u64, unit: u64) -> String {
 
 fn trim_zeros(decimal: &str) -> String {
     decimal.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Units that belong to the number before them.
+const UNITS: [&str; 13] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "B", "KiB", "MiB", "GiB", "TiB"];
+
+/// Whether a word is a unit, punctuation behind it apart.
+pub fn is_unit(word: &str) -> bool {
+    UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']))
+}
+
+/// A text whose numbers stay on one line with their units: a no-break space stands between them.
+pub fn unbroken(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (place, word) in text.split(' ').enumerate() {
+        if place > 0 {
+            out.push(if is_unit(word) && out.ends_with(|c: char| c.is_ascii_digit()) { '\u{a0}' } else { ' ' });
+        }
+        out.push_str(word);
+    }
+    out
 }
 
 /// A count for people, thousands apart: `1,234,567`.

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::{Format, Style};
 use crate::report::Report;
 use views::{
-    CaptureView, ConnectionView, CostView, FindingView, GroupView, HopView, InputView, Names, PictureView, Sentences, TimelineView,
-    TimeoutView,
+    CaptureView, ConnectionView, CostView, FindingView, GroupView, HopView, InputView, Names, PictureView, Sentences, ThresholdsView,
+    TimelineView, TimeoutView,
 };
 
 /// The schema's name; a new number whenever a field is removed or renamed.
@@ -28,7 +28,7 @@ pub fn report(report: &Report, _style: &Style, out: &mut dyn Write) -> io::Resul
     let mut object = Object::begin(out)?;
     object.head(report)?;
     object.member("verdict", &Sentences(&report.verdict))?;
-    object.rows("findings", report.findings.iter().map(FindingView::of))?;
+    object.rows("findings", report.findings.iter().map(|finding| FindingView::of(finding, report)))?;
     object.rows("groups", report.groups.iter().map(|group| GroupView::of(group, report)))?;
     object.rows("timeouts", report.timeouts.iter().map(TimeoutView::of))?;
     object.rows("chain", report.chain.iter().map(HopView::of))?;
@@ -81,7 +81,8 @@ impl<'a> Object<'a> {
         self.member("generator", &Generator { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })?;
         self.member("complete", &report.complete)?;
         self.rows("inputs", report.inputs.iter().map(InputView::of))?;
-        self.member("capture", &CaptureView::of(&report.capture))
+        self.member("capture", &CaptureView::of(&report.capture))?;
+        self.member("thresholds", &ThresholdsView::of(&report.thresholds))
     }
 
     fn name(&mut self, name: &str) -> io::Result<()> {

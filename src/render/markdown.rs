@@ -261,6 +261,9 @@ fn details(finding: &Finding, words: &Words<'_>) -> String {
             let _ = writeln!(text, "| {frame} | {time} | {sender} | {} |", markdown(&evidence.says));
         }
     }
+    for (title, lines) in words.payloads(finding, EVIDENCE) {
+        let _ = write!(text, "\n{}:\n\n{}", markdown(&title), block(&lines.join("\n")));
+    }
     if !finding.wireshark_filter.is_empty() {
         let _ = write!(text, "\nIn Wireshark:\n\n{}", block(&escape(&finding.wireshark_filter)));
     }

@@ -27,7 +27,7 @@ struct Line<T> {
 
 /// Writes the findings, then the connections.
 pub fn report(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    lines("finding", report.findings.iter().map(FindingView::of), out)?;
+    lines("finding", report.findings.iter().map(|finding| FindingView::of(finding, report)), out)?;
     connections(report, style, out)
 }
 

@@ -8,11 +8,12 @@ use std::net::IpAddr;
 
 use chrono::FixedOffset;
 
-use super::format::{clock, count, counted, date, date_and_clock, duration, escape, octets, zone_name};
+use super::format::{clock, count, counted, date, date_and_clock, duration, escape, hex_lines, octets, zone_name};
 use crate::endpoint::Role;
+use crate::options::Thresholds;
 use crate::report::{
-    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, PointDelay, PointPair, Report, Retried, Retry, RstOrigin, RstShape,
-    RstView, Severity, Timeout, TimerKind, TimerSide,
+    Cost, EndpointView, Finding, FrameRef, How, Input, Next, Outcome, PayloadExcerpt, PointDelay, PointPair, Report, Retried, Retry,
+    RstOrigin, RstShape, RstView, Severity, Timeout, TimerKind, TimerSide,
 };
 use crate::time::{Span, Timestamp};
 
@@ -37,6 +38,7 @@ const DRAWN_FROM: u64 = 20;
 pub struct Words<'a> {
     names: &'a BTreeMap<IpAddr, String>,
     inputs: &'a [Input],
+    payloads: &'a BTreeMap<FrameRef, PayloadExcerpt>,
     /// Zone of the times.
     pub zone: FixedOffset,
 }
@@ -44,7 +46,7 @@ pub struct Words<'a> {
 impl<'a> Words<'a> {
     /// The words for a report.
     pub fn of(report: &'a Report, zone: FixedOffset) -> Self {
-        Self { names: &report.names, inputs: &report.inputs, zone }
+        Self { names: &report.names, inputs: &report.inputs, payloads: &report.payloads, zone }
     }
 
     /// What it cost, one part per line; empty if it cost nothing.
@@ -127,9 +129,34 @@ impl<'a> Words<'a> {
         }
         lines.push(frames_line(report));
         lines.extend(report.capture.trust.iter().map(|trust| escape(&trust.detail).into_owned()));
+        lines.extend(thresholds_line(report));
         lines.extend(point_lines(report));
         lines.extend(left_out_line(report));
         lines
+    }
+
+    /// The payload of the first frames of evidence, where it was asked for: a title, and lines of hexadecimal digits and plain ASCII. A
+    /// finding about many connections only repeats what the findings about each of them show.
+    pub fn payloads(&self, finding: &Finding, frames: usize) -> Vec<(String, Vec<String>)> {
+        let mut shown = Vec::new();
+        for at in finding.evidence.iter().take(frames).map(|evidence| evidence.frame).filter(|_| finding.stream.is_some()) {
+            if !shown.contains(&at) && self.payloads.contains_key(&at) {
+                shown.push(at);
+            }
+        }
+        shown.into_iter().filter_map(|at| self.payloads.get(&at).map(|excerpt| self.payload(at, finding.frame, excerpt))).collect()
+    }
+
+    fn payload(&self, at: FrameRef, beside: Option<FrameRef>, excerpt: &PayloadExcerpt) -> (String, Vec<String>) {
+        let shown = excerpt.octets.len() as u64;
+        let of_all = if shown < u64::from(excerpt.length) { format!("first {} of ", count(shown)) } else { String::new() };
+        let title = format!("Payload of frame {}, {of_all}{}", self.frame(at, beside), counted(excerpt.length.into(), "octet", "octets"));
+        (title, hex_lines(&excerpt.octets))
+    }
+
+    /// URL of the file of a frame, where the output may carry links.
+    pub fn link(&self, at: FrameRef) -> Option<&'a str> {
+        self.inputs.get(at.file as usize)?.link.as_deref()
     }
 
     /// An address, and its name if it has one.
@@ -360,6 +387,19 @@ fn reasons(what: &str, counts: &BTreeMap<String, u64>) -> Option<String> {
     let total = counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
     let listed: Vec<_> = counts.iter().map(|(reason, number)| format!("{} {}", escape(reason), count(*number))).collect();
     (total > 0).then(|| format!("{} {what} ({})", count(total), listed.join(", ")))
+}
+
+/// The thresholds that are not the default, if there are any.
+pub fn thresholds_line(report: &Report) -> Option<String> {
+    let others: Vec<String> = report
+        .thresholds
+        .named()
+        .into_iter()
+        .zip(Thresholds::default().named())
+        .filter(|((_, span), (_, default))| span != default)
+        .map(|((name, span), (_, default))| format!("{name} {} (default {})", duration(span), duration(default)))
+        .collect();
+    (!others.is_empty()).then(|| format!("Thresholds that are not the default: {}", others.join(", ")))
 }
 
 /// What a selection leaves out, if it does.

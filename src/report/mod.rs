@@ -17,6 +17,7 @@ pub use timeout::*;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::options::Thresholds;
 use crate::time::{Span, Timestamp};
 
 /// File and frame, as the report shows it: `file` is an index into [`Report::inputs`], `frame` is Wireshark's number.
@@ -67,8 +68,21 @@ pub struct Report {
     pub finding_timelines: Vec<Timeline>,
     /// Names of addresses, from the capture and from the user's hosts file.
     pub names: BTreeMap<IpAddr, String>,
+    /// From when on something counted.
+    pub thresholds: Thresholds,
+    /// Payload of evidence frames; empty unless the user asks for it.
+    pub payloads: BTreeMap<FrameRef, PayloadExcerpt>,
     /// False when the run was interrupted or a part of the input could not be read.
     pub complete: bool,
+}
+
+/// The beginning of a segment's payload, shown on demand only, with what is secret in it covered already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadExcerpt {
+    /// The first octets, as far as they were captured.
+    pub octets: Vec<u8>,
+    /// Octets of payload on the wire.
+    pub length: u32,
 }
 
 /// What a selection left out.
@@ -85,6 +99,8 @@ pub struct LeftOut {
 pub struct Input {
     /// As named by the user.
     pub name: String,
+    /// URL of the file, for outputs that have links; made only where they are wanted.
+    pub link: Option<String>,
     /// If asked for.
     pub sha256: Option<String>,
     /// `pcap` or `pcapng`; anything else where the input could not be read at all.

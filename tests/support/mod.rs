@@ -251,7 +251,10 @@ pub fn report() -> Report {
     let mut connections = vec![connection(3), lost_connection()];
     connections.extend((20..24).map(connection));
     Report {
+        thresholds: afterfin::options::Thresholds::default(),
+        payloads: BTreeMap::new(),
         inputs: vec![Input {
+            link: None,
             name: "incident.pcap".into(),
             sha256: None,
             format: "pcap",

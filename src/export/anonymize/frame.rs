@@ -2,19 +2,19 @@
 //!
 //! Nothing is copied unless it is known to be harmless: the new frame begins as zeros, and each layer writes the fields that it
 //! understands, with pseudonyms in place of addresses. A frame with a layer that is not understood here is refused; it is then rebuilt from what
-//! the analysis knows of it (`rebuild`), never copied. Followed are what captures of servers, routers and overlays have: Ethernet, Linux
-//! cooked, raw IP and loopback; VLAN, QinQ, MPLS, PPPoE, IP in IP, GRE, ERSPAN, VXLAN, Geneve; IPv4, IPv6, TCP and the segments that ICMP
-//! errors quote. Lengths stay as they were.
+//! the analysis knows of it (`rebuild`), never copied. Followed are what captures of servers, routers, overlays, mobile cores and wireless
+//! networks have: Ethernet, Linux cooked, raw IP, loopback, PPP, Cisco HDLC, 802.11 behind the headers of its drivers; VLAN, QinQ, MPLS,
+//! LLC, PPPoE (`link`); IP in IP, GRE, EoIP, PPTP, ERSPAN, EtherIP, VXLAN, Geneve, GTP, L2TP, LISP, TZSP (`tunnel`); IPv4, IPv6, AH, TCP and
+//! the segments that ICMP errors quote. Lengths stay as they were.
+
+mod link;
+mod tunnel;
 
 use super::checksum::Sum;
 use super::{Anonymizer, options};
 
 /// At most so many headers; `decode` has the same limit for encapsulation.
 const MAX_HEADERS: usize = 32;
-/// EtherTypes of VLAN tags.
-const VLAN_TAGS: [u16; 5] = [0x8100, 0x88a8, 0x9100, 0x9200, 0x9300];
-const ETHER_IP4: u16 = 0x0800;
-const ETHER_IP6: u16 = 0x86dd;
 
 /// Where a TCP payload lies within its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,18 @@ enum Check {
 enum Next {
     Ethernet,
     EtherType(u16),
+    Llc,
+    Ppp,
+    /// 802.11; `padded`: the driver aligned what follows the header to four octets.
+    Wireless {
+        padded: bool,
+    },
     Ip,
-    Protocol { number: u8, ip: usize, is_ipv6: bool },
+    Protocol {
+        number: u8,
+        ip: usize,
+        is_ipv6: bool,
+    },
     Done,
 }
 
@@ -98,6 +108,9 @@ impl Headers {
             next = match next {
                 Next::Ethernet => walk.ethernet()?,
                 Next::EtherType(number) => walk.ether_type(number)?,
+                Next::Llc => walk.llc()?,
+                Next::Ppp => walk.ppp()?,
+                Next::Wireless { padded } => walk.wireless(padded)?,
                 Next::Ip => walk.ip()?,
                 Next::Protocol { number, ip, is_ipv6 } => walk.protocol(number, ip, is_ipv6)?,
                 Next::Done => {
@@ -195,76 +208,6 @@ impl Walk<'_, '_> {
         self.put(at, &pseudonym)
     }
 
-    fn link(&mut self, link_type: u16) -> Option<Next> {
-        match link_type {
-            1 => Some(Next::Ethernet),
-            12 | 14 | 101 | 228 | 229 => Some(Next::Ip),
-            0 | 108 => {
-                self.pass(4)?;
-                Some(Next::Ip)
-            }
-            113 => self.cooked(6, 4, 14, 16),
-            276 => self.cooked(12, 10, 0, 20),
-            _ => None,
-        }
-    }
-
-    /// Linux cooked captures: everything but the address is a small number. The reading of `decode` decides what the protocol means;
-    /// only EtherTypes are followed here.
-    fn cooked(&mut self, address: usize, length: usize, protocol: usize, header: usize) -> Option<Next> {
-        self.keep(0, header)?;
-        // version 2 has its length in one octet behind the packet type
-        let octets = if header == 20 { usize::from(*self.source.get(length.checked_add(1)?)?) } else { usize::from(self.be16(length)?) };
-        self.put(address, &[0; 8])?;
-        match octets {
-            0 => {}
-            6 => self.link_address(address)?,
-            _ => return None,
-        }
-        self.at = header;
-        self.be16(protocol).filter(|number| *number >= 0x600).map(Next::EtherType)
-    }
-
-    fn ethernet(&mut self) -> Option<Next> {
-        let at = self.at;
-        self.link_address(at)?;
-        self.link_address(at.checked_add(6)?)?;
-        self.at = at.checked_add(12)?;
-        let number = self.be16(self.at)?;
-        self.pass(2)?;
-        Some(Next::EtherType(number))
-    }
-
-    fn ether_type(&mut self, number: u16) -> Option<Next> {
-        match number {
-            ETHER_IP4 | ETHER_IP6 => Some(Next::Ip),
-            0x6558 => Some(Next::Ethernet),
-            0x8847 | 0x8848 => self.labels(),
-            0x8864 => {
-                let protocol = self.be16(self.at.checked_add(6)?)?;
-                self.pass(8)?;
-                matches!(protocol, 0x0021 | 0x0057).then_some(Next::Ip)
-            }
-            tag if VLAN_TAGS.contains(&tag) => {
-                let inner = self.be16(self.at.checked_add(2)?)?;
-                self.pass(4)?;
-                Some(Next::EtherType(inner))
-            }
-            _ => None,
-        }
-    }
-
-    fn labels(&mut self) -> Option<Next> {
-        for _ in 0..MAX_HEADERS {
-            let [.., last, _] = self.array::<4>(self.at)?;
-            self.pass(4)?;
-            if last & 1 == 1 {
-                return Some(Next::Ip);
-            }
-        }
-        None
-    }
-
     fn ip(&mut self) -> Option<Next> {
         match self.array::<1>(self.at)? {
             [0x45..=0x4f] => self.ip4(),
@@ -328,6 +271,16 @@ impl Walk<'_, '_> {
             58 if is_ipv6 => self.icmp(ip, is_ipv6),
             4 | 41 if !self.in_quote => Some(Next::Ip),
             47 if !self.in_quote => self.gre(),
+            51 if !self.in_quote => self.authentication(ip, is_ipv6),
+            97 if !self.in_quote => {
+                self.pass(2)?; // EtherIP (RFC 3378): version and reserved bits
+                Some(Next::Ethernet)
+            }
+            115 if !self.in_quote => {
+                self.pass(4)?;
+                self.l2tp_3()
+            }
+            137 if !self.in_quote => self.labels(),
             0 | 60 if is_ipv6 => {
                 // hop-by-hop and destination options: the header stays, its content becomes padding (Pad1 is an octet of zeros)
                 let [next, length] = self.array(self.at)?;
@@ -381,53 +334,14 @@ impl Walk<'_, '_> {
         Some(Next::Done)
     }
 
-    fn udp(&mut self, ip: usize, is_ipv6: bool) -> Option<Next> {
-        let at = self.at;
-        let [source, destination, length, sum] = [0, 2, 4, 6].map(|offset| self.be16(at.saturating_add(offset)));
-        let (low, high) = (source?.min(destination?), source?.max(destination?));
-        let length = length?;
-        if length > 8 {
-            self.narrow((at as u64).checked_add(u64::from(length))?.min(self.wire_end));
-        }
-        self.keep(at, 6)?;
-        let tunnel = [low, high].into_iter().find(|port| matches!(port, 4789 | 6081 | 8472))?;
-        if sum? != 0 {
-            let length = self.wire_end.saturating_sub(at as u64);
-            self.checks.push(Check::Pseudo { ip, is_ipv6, protocol: 17, from: at, to: self.end, field: at.checked_add(6)?, length });
-        }
-        self.at = at.checked_add(8)?;
-        if tunnel != 6081 {
-            self.pass(8)?;
-            return Some(Next::Ethernet);
-        }
-        let [first, _, high, low] = self.array(self.at)?;
-        self.pass(8)?;
-        self.at = self.at.checked_add(usize::from(first & 0x3f).checked_mul(4)?)?; // options stay zeros: options without content
-        Some(Next::EtherType(u16::from_be_bytes([high, low])))
-    }
-
-    fn gre(&mut self) -> Option<Next> {
-        let at = self.at;
-        let (flags, protocol) = (self.be16(at)?, self.be16(at.checked_add(2)?)?);
-        if flags & 0x4007 != 0 {
-            return None; // source routes, or a version that is not 0
-        }
-        let optional = [0x8000, 0x2000, 0x1000].into_iter().filter(|flag| flags & flag != 0).count();
-        self.pass(optional.checked_mul(4)?.checked_add(4)?)?;
-        if flags & 0x8000 != 0 {
-            let field = at.checked_add(4)?;
-            self.put(field, &[0, 0])?;
-            self.checks.push(Check::Plain { from: at, to: self.end, field });
-        }
-        match protocol {
-            0x88be => {
-                if flags & 0x1000 != 0 {
-                    self.pass(8)?;
-                }
-                Some(Next::Ethernet)
-            }
-            other => Some(Next::EtherType(other)),
-        }
+    /// IP Authentication Header (RFC 4302): the value is a keyed hash over what is no longer there, so it goes.
+    fn authentication(&mut self, ip: usize, is_ipv6: bool) -> Option<Next> {
+        let [next, length] = self.array(self.at)?;
+        let octets = usize::from(length).checked_add(2)?.checked_mul(4)?;
+        self.source.get(..self.end)?.get(self.at..self.at.checked_add(octets.max(12))?)?;
+        self.keep(self.at, 12)?;
+        self.at = self.at.checked_add(octets)?;
+        Some(Next::Protocol { number: next, ip, is_ipv6 })
     }
 
     fn icmp(&mut self, ip: usize, is_ipv6: bool) -> Option<Next> {

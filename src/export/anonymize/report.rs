@@ -64,7 +64,9 @@ struct Rewriter<'k> {
 
 impl Rewriter<'_> {
     fn report(&mut self, report: &mut Report) {
+        report.payloads.clear();
         for input in &mut report.inputs {
+            input.link = None;
             self.sentences(&mut input.problems);
         }
         for trust in &mut report.capture.trust {

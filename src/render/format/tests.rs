@@ -103,3 +103,22 @@ fn octets_use_binary_units() {
     assert_eq!(octets(1_536), "1.5 KiB");
     assert_eq!(octets(2 << 30), "2 GiB");
 }
+
+#[test]
+fn hex_lines_show_only_plain_ascii() {
+    let lines = hex_lines(b"GET /\x1b[31m<b>\xff\r\n");
+    assert_eq!(lines, ["0000  47 45 54 20 2f 1b 5b 33 31 6d 3c 62 3e ff 0d 0a  GET /.[31m<b>..."],);
+    assert_eq!(hex_lines(b"0123456789abcdefg")[1], format!("0010  67{}  g", " ".repeat(45)));
+}
+
+#[test]
+fn hyperlink_with_an_octet_that_a_terminal_obeys_is_none() {
+    assert_eq!(hyperlink("a", "file:///a"), "\x1b]8;;file:///a\x1b\\a\x1b]8;;\x1b\\");
+    assert_eq!(hyperlink("a", "file:///\x1b\\"), "a");
+}
+
+#[test]
+fn unbroken_joins_a_number_with_its_unit_and_nothing_else() {
+    assert_eq!(unbroken("closes after 10 s: 3 of 12 min, as is"), "closes after 10\u{a0}s: 3 of 12\u{a0}min, as is");
+    assert_eq!(unbroken(" 1  s"), " 1  s");
+}

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::render::format::{clock, escape, html_advice, xml};
+use crate::render::format::{clock, escape, html_advice, unbroken, xml};
 use crate::render::svg::canvas::{Canvas, GUTTER, RIGHT, WIDTH};
 use crate::render::svg::strip;
 use crate::render::text::timeline_block;
@@ -31,6 +31,8 @@ pub struct Card {
     pub advice: Vec<String>,
     pub evidence: Vec<EvidenceRow>,
     pub evidence_omitted: usize,
+    /// Title and lines of each payload.
+    pub payloads: Vec<(String, String)>,
     pub filter: String,
     pub markdown: String,
 }
@@ -89,8 +91,12 @@ impl Card {
             kind: finding.kind.as_str(),
             confidence: finding.confidence.as_str().to_owned(),
             place: words.place(finding),
-            headline: escape(&finding.headline).into_owned(),
-            facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| Fact { name, value }).collect(),
+            headline: unbroken(&escape(&finding.headline)),
+            facts: facts
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| Fact { name, value: unbroken(&value) })
+                .collect(),
             strip: None,
             see: None,
             advice: finding
@@ -101,6 +107,7 @@ impl Card {
                 .collect(),
             evidence: finding.evidence.iter().take(EVIDENCE).map(row).collect(),
             evidence_omitted: finding.evidence.len().saturating_sub(EVIDENCE),
+            payloads: words.payloads(finding, EVIDENCE).into_iter().map(|(title, lines)| (title, lines.join("\n"))).collect(),
             filter: escape(&finding.wireshark_filter).into_owned(),
             markdown: markdown::finding_summary(finding, words),
         }

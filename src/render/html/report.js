@@ -86,6 +86,8 @@
       this.bands = all("[data-u0]", svg);
       this.full = all(".full", svg);
       this.marks = all(".axis", svg);
+      // Labels of timers, and on which side of its line each stands where there is room.
+      this.names = all(".timername", svg).map(text => ({ text, line: text.closest("[data-u]"), left: text.getAttribute("text-anchor") === "end" }));
       // Bands first, then events, each in time order: what the arrow keys walk through.
       this.events = all(".ev", svg).sort((a, b) => this.time(a) - this.time(b));
       for (const group of all("g", svg)) {
@@ -138,6 +140,19 @@
         const from = Math.max(this.x(this.share(element, "0")), low), to = Math.min(this.x(this.share(element, "1")), high);
         element.classList.toggle("hid", to < low || from > high);
         this.stretch(element, from, Math.max(to, from));
+      }
+      const taken = [];
+      for (const { text, line, left } of this.names) {
+        const x = this.x(this.share(line)), room = text.textContent.length * charWidth * 1.08 + 6;
+        const fits = [x + room <= this.width, x - room >= 0];
+        const before = left ? fits[1] || !fits[0] : !fits[0] && fits[1];
+        text.setAttribute("text-anchor", before ? "end" : "start");
+        const offset = before ? -6 : fits[0] ? 6 : Math.max(this.width - x - room, -x);
+        text.setAttribute("x", offset);
+        const box = { row: text.getAttribute("y"), from: before ? x - room : x + offset, to: before ? x : x + offset + room };
+        const covered = taken.some(other => other.row === box.row && other.from < box.to && box.from < other.to);
+        text.classList.toggle("hid", covered);
+        if (!covered) taken.push(box);
       }
       let end = -Infinity;
       for (const mark of this.marks) {
@@ -434,7 +449,6 @@
     query.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(select, 120); });
     ends.addEventListener("change", select);
     only.addEventListener("change", select);
-    byId("filter").addEventListener("submit", event => event.preventDefault());
     for (const head of all("#table th button")) head.addEventListener("click", () => {
       ascending = sortKey === head.dataset.key ? !ascending : true;
       sortKey = head.dataset.key;

@@ -122,15 +122,15 @@ const fn micros(span: Span) -> i64 {
 fn end(row: &ConnectionRow) -> String {
     let first = match row.first_close.map(|close| (close.by, close.how)) {
         None => "",
-        Some((Role::Client, How::Fin)) => "FIN by the client",
-        Some((Role::Server, How::Fin)) => "FIN by the server",
-        Some((Role::Client, How::Rst)) => "RST by the client",
-        Some((Role::Server, How::Rst)) => "RST by the server",
+        Some((Role::Client, How::Fin)) => "FIN client",
+        Some((Role::Server, How::Fin)) => "FIN server",
+        Some((Role::Client, How::Rst)) => "RST client",
+        Some((Role::Server, How::Rst)) => "RST server",
     };
     match (row.state, first) {
         (state, "") => state.as_str().to_owned(),
         (StateView::HalfClosed, first) => format!("{first}, half-closed"),
-        (StateView::Reset, first) if !first.starts_with("RST") => format!("{first}, then reset"),
+        (StateView::Reset, first) if !first.starts_with("RST") => format!("{first}, reset"),
         (_, first) => first.to_owned(),
     }
 }

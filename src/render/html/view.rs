@@ -9,7 +9,7 @@ use askama::Template;
 use super::card::{Card, Strip, embed};
 use super::{policy, rows};
 use crate::render::Style;
-use crate::render::format::{count, counted, duration, escape, html_advice, zone_name};
+use crate::render::format::{count, counted, duration, escape, html_advice, unbroken, zone_name};
 use crate::render::svg::lanes::{self, Lane};
 use crate::render::svg::{canvas, picture};
 use crate::render::wording::{Words, base_name, counts_by_severity, left_out_line, timer_name, timer_value};
@@ -159,10 +159,10 @@ impl Page {
             script: SCRIPT,
             definitions: canvas::DEFINITIONS,
             version: env!("CARGO_PKG_VERSION"),
-            title: format!("afterfin: {names}"),
+            title: title(&names),
             eyebrow: [Some(names), period].into_iter().flatten().collect::<Vec<_>>().join(" · "),
-            headline: verdict.next().unwrap_or_else(|| "Nothing to report.".to_owned()),
-            verdict: verdict.collect(),
+            headline: verdict.next().map_or_else(|| "Nothing to report.".to_owned(), |sentence| unbroken(&sentence)),
+            verdict: verdict.map(|sentence| unbroken(&sentence)).collect(),
             complete: report.complete,
             left_out: left_out_line(report),
             figures: figures(report),
@@ -188,11 +188,21 @@ impl Page {
             }),
             rows_embedded: carried.len(),
             data: rows::data(&carried, &words)?,
-            capture: words.capture_lines(report),
-            cost: words.cost_parts(&report.cost),
+            capture: words.capture_lines(report).iter().map(|line| unbroken(line)).collect(),
+            cost: words.cost_parts(&report.cost).iter().map(|part| unbroken(part)).collect(),
             zone: zone_name(style.zone),
         })
     }
+}
+
+/// The title of a window: what does not fit is cut.
+fn title(names: &str) -> String {
+    const ROOM: usize = 60;
+    let mut title: String = format!("afterfin: {names}").chars().take(ROOM).collect();
+    if names.chars().count().saturating_add("afterfin: ".len()) > ROOM {
+        title.push('…');
+    }
+    title
 }
 
 fn figures(report: &Report) -> Vec<Figure> {
@@ -254,7 +264,7 @@ fn timers(report: &Report, words: &Words<'_>) -> Vec<TimerRow> {
         },
         client: timeout.client.map_or_else(|| "any".to_owned(), |ip| words.host(ip)),
         name: timer_name(timeout),
-        value: timer_value(timeout),
+        value: unbroken(&timer_value(timeout)),
         state: timeout.state.as_str(),
         samples: count(timeout.samples),
         hints: safe(&timeout.known.join("; ")),

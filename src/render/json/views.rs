@@ -19,6 +19,7 @@ use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::options::Thresholds;
 use crate::render::format::{Escaped, decimal_seconds, rfc3339};
 use crate::report::{CaptureFacts, CapturePoint, EndpointView, Input, PointDelay, PointPair, Trust};
 use crate::time::{Span, Timestamp};
@@ -160,6 +161,26 @@ impl<'a> CaptureView<'a> {
             point_pairs: facts.pairs.iter().map(PairView::of).collect(),
             first: facts.first.map(Time),
             last: facts.last.map(Time),
+        }
+    }
+}
+
+/// The thresholds in force.
+#[derive(Serialize)]
+#[allow(clippy::struct_field_names)] // the unit is part of a field's name in the schema
+pub struct ThresholdsView {
+    idle_gap_seconds: Seconds,
+    close_wait_seconds: Seconds,
+    retry_window_seconds: Seconds,
+}
+
+impl ThresholdsView {
+    /// The view of the thresholds.
+    pub const fn of(thresholds: &Thresholds) -> Self {
+        Self {
+            idle_gap_seconds: Seconds(thresholds.idle_gap),
+            close_wait_seconds: Seconds(thresholds.close_wait),
+            retry_window_seconds: Seconds(thresholds.retry_window),
         }
     }
 }

@@ -214,8 +214,9 @@ fn timers(report: &Report, words: &Words<'_>) -> Vec<TimerLine> {
     lines
 }
 
-/// For each timer the row of its label (the first that has room) and whether it stands to the left of its line; and how many rows.
-fn label_places(timers: &[TimerLine], scale: LogScale) -> (Vec<(usize, bool)>, usize) {
+/// For each timer the row of its label (the first that has room) and whether it stands to the left of its line; and how many rows. Where no
+/// row has room, the line has no label: its tip and the table of timers name it.
+fn label_places(timers: &[TimerLine], scale: LogScale) -> (Vec<Option<(usize, bool)>>, usize) {
     let mut ends = [0.0_f64; LABEL_ROWS];
     let mut used = 0;
     let mut places = Vec::new();
@@ -223,21 +224,21 @@ fn label_places(timers: &[TimerLine], scale: LogScale) -> (Vec<(usize, bool)>, u
         let (x, width) = (x_of(scale.place(timer.from)), text_width(&timer.label));
         let left = x + width + 8.0 > WIDTH;
         let begins = if left { x - width - 6.0 } else { x };
-        let row = ends.iter().position(|end| *end <= begins).unwrap_or(LABEL_ROWS - 1);
-        if let Some(end) = ends.get_mut(row) {
+        let room = ends.iter_mut().enumerate().find(|(_, end)| **end <= begins);
+        places.push(room.map(|(row, end)| {
             *end = begins + width + 12.0;
-        }
-        used = used.max(row + 1);
-        places.push((row, left));
+            used = used.max(row + 1);
+            (row, left)
+        }));
     }
     (places, used)
 }
 
 /// Lines through the rows, each with its label above.
-fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], labels: &[(usize, bool)], scale: LogScale, top: f64, bottom: f64) {
-    for (timer, (row, left)) in timers.iter().zip(labels) {
+fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], labels: &[Option<(usize, bool)>], scale: LogScale, top: f64, bottom: f64) {
+    for (timer, label) in timers.iter().zip(labels) {
         let (u, to) = (scale.place(timer.from), scale.place(timer.to));
-        let y = 12.0 + 15.0 * *row as f64;
+        let y = 12.0 + 15.0 * label.map_or(LABEL_ROWS - 1, |(row, _)| row) as f64;
         if to > u {
             canvas.band("timer-band", (u, to), (top, bottom - top), format_args!(""));
         }
@@ -249,8 +250,10 @@ fn draw_timers(canvas: &mut Canvas, timers: &[TimerLine], labels: &[(usize, bool
         canvas.open_at(class, u, format_args!(""));
         canvas.tip(&[timer.label.clone(), timer.tip.clone()]);
         canvas.raw(format_args!(r#"<line y1="{:.1}" y2="{bottom:.1}"/>"#, y - 8.0));
-        let (dx, anchor) = if *left { (-6.0, Anchor::End) } else { (6.0, Anchor::Start) };
-        canvas.text("timername", dx, y, anchor, &timer.label);
+        if let Some((_, left)) = label {
+            let (dx, anchor) = if *left { (-6.0, Anchor::End) } else { (6.0, Anchor::Start) };
+            canvas.text("timername", dx, y, anchor, &timer.label);
+        }
         canvas.close();
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::page::{Ink, Page};
-use crate::render::format::counted;
-use crate::render::wording::{frames_line, left_out_line, point_lines};
+use super::page::{Ink, Page, wrap};
+use crate::render::format::{counted, escape, hyperlink};
+use crate::render::wording::{frames_line, left_out_line, point_lines, thresholds_line};
 use crate::report::{Input, Report};
 
 /// Inputs that are named one by one.
@@ -34,6 +34,9 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     for line in point_lines(report) {
         page.wrapped("  · ", "    ", &line, Ink::Plain)?;
     }
+    if let Some(text) = thresholds_line(report) {
+        page.wrapped("  ", "  ", &text, Ink::Yellow)?;
+    }
     if let Some(text) = left_out_line(report) {
         page.wrapped("  ", "  ", &text, Ink::Yellow)?;
     }
@@ -41,7 +44,12 @@ pub fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 }
 
 fn write_input(page: &mut Page<'_>, input: &Input) -> io::Result<()> {
-    page.wrapped("  ", "    ", &page.words.input_line(input), Ink::Plain)?;
+    let name = escape(&input.name);
+    for (place, line) in wrap(&page.words.input_line(input), page.width.saturating_sub(4)).into_iter().enumerate() {
+        let linked = input.link.as_deref().filter(|_| place == 0).zip(line.strip_prefix(&*name));
+        let line = linked.map_or_else(|| line.clone(), |(url, rest)| hyperlink(&name, url) + rest);
+        page.line(&format!("{}{line}", if place == 0 { "  " } else { "    " }))?;
+    }
     for problem in input.problems.iter().take(PROBLEMS_SHOWN) {
         page.wrapped("    ! ", "      ", &page.safe(problem), Ink::Yellow)?;
     }

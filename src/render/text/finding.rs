@@ -33,6 +33,7 @@ pub fn write(page: &mut Page<'_>, finding: &Finding, known: &[String]) -> io::Re
         labelled(page, "caused by", &format!("F{cause}"))?;
     }
     write_evidence(page, finding)?;
+    write_payloads(page, finding)?;
     labelled(page, "filter", &page.safe(&finding.wireshark_filter))?;
     for advice in finding.advice.iter().filter(|advice| !known.iter().any(|known| says_the_same(known, advice))) {
         labelled(page, "advice", &page.safe(&text_advice(advice)))?;
@@ -65,7 +66,8 @@ pub fn write_short(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
 /// Number, severity, kind, confidence, place; headline.
 fn write_head(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
     let what = format!("F{}  {}  {}, {}", finding.number, finding.severity.as_str(), finding.kind.as_str(), finding.confidence.as_str());
-    page.ends("  ", (&what, Ink::of(finding.severity)), (&page.words.place(finding), Ink::Dim))?;
+    let link = finding.frame.and_then(|frame| page.words.link(frame));
+    page.linked_ends("  ", (&what, Ink::of(finding.severity)), (&page.words.place(finding), Ink::Dim), link)?;
     page.wrapped("      ", "      ", &page.safe(&finding.headline), Ink::Bold)
 }
 
@@ -94,4 +96,15 @@ fn write_evidence(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
         Some(more) if more > 0 => labelled(page, "", &format!("… and {}", counted(more as u64, "more frame", "more frames"))),
         _ => Ok(()),
     }
+}
+
+/// The payload of the evidence, where it was asked for.
+fn write_payloads(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
+    for (title, lines) in page.words.payloads(finding, EVIDENCE_SHOWN) {
+        page.line(&format!("      {title}"))?;
+        for line in lines {
+            page.line(&format!("        {line}"))?;
+        }
+    }
+    Ok(())
 }

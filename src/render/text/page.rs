@@ -8,7 +8,7 @@ use chrono::FixedOffset;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::render::Style;
-use crate::render::format::escape;
+use crate::render::format::{escape, hyperlink, is_unit};
 use crate::render::wording::Words;
 use crate::report::{EndpointView, FrameRef, Report, Severity};
 
@@ -130,10 +130,17 @@ impl<'a> Page<'a> {
 
     /// Two texts at the two ends of a line, or under each other where the line is too short for both.
     pub fn ends(&mut self, indent: &str, left: (&str, Ink), right: (&str, Ink)) -> io::Result<()> {
+        self.linked_ends(indent, left, right, None)
+    }
+
+    /// The same, the right one a link, where the line is long enough for both.
+    pub fn linked_ends(&mut self, indent: &str, left: (&str, Ink), right: (&str, Ink), link: Option<&str>) -> io::Result<()> {
         let used = indent.width().saturating_add(left.0.width()).saturating_add(right.0.width());
         if used.saturating_add(2) <= self.width {
             let space = " ".repeat(self.width.saturating_sub(used));
-            return self.line(&format!("{indent}{}{space}{}", self.paint(left.0, left.1), self.paint(right.0, right.1)));
+            let end = self.paint(right.0, right.1);
+            let end = link.filter(|_| !right.0.is_empty()).map_or_else(|| end.clone(), |url| hyperlink(&end, url));
+            return self.line(&format!("{indent}{}{space}{end}", self.paint(left.0, left.1)));
         }
         let rest = format!("{indent}    ");
         self.wrapped(indent, &rest, left.0, left.1)?;
@@ -178,8 +185,6 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// The words of a text, a number and its unit being one.
 fn words(text: &str) -> Vec<Cow<'_, str>> {
-    const UNITS: [&str; 13] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "B", "KiB", "MiB", "GiB", "TiB"];
-    let is_unit = |word: &str| UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));
     let mut words: Vec<Cow<'_, str>> = Vec::new();
     for word in text.split_whitespace() {
         match words.last_mut() {

@@ -258,6 +258,14 @@ def nginx_read(lab):
     slow_calls(lab)
 
 
+@scenario("read-timeout-envoy", "Envoy with a route timeout of 2s, a server that needs 6 s: 504 to the caller, the upstream connection given up")
+def envoy_read(lab):
+    proxied(lab)
+    servers.python(lab, "s", "origin", 80, port=80)
+    servers.envoy(lab, "p", [{"match": {"prefix": "/"}, "route": {"cluster": "o", "timeout": "2s"}}], [servers.envoy_cluster("o", "10.9.2.2", 80)])
+    slow_calls(lab)
+
+
 def slow_calls(lab):
     lab.capture("proxy", "p", "any")
 

@@ -82,7 +82,7 @@ def failover(lab):
     lab.net.run("c", "ip", "route", "replace", "10.9.3.0/24", "via", "10.9.1.102")
     for client in clients:
         client.request()
-        lab.label(client.local, "path_change", "maybe", "another next hop after an idle gap, as for every other connection, and no harm")
+        lab.label(client.local, "none", "no", "every connection moves, the old hop is used by nothing any more and nothing is lost: a router took over")
         client.close()
 
 

@@ -67,6 +67,61 @@ def both_ends(lab):
 @scenario("http-apache", "Apache, KeepAliveTimeout 5")
 def apache(lab):
     direct(lab)
+    apache_server(lab, 5)
+    both_ends(lab)
+    http_clients(lab, 5.0, accept=["swallowed-request"])  # Apache lingers for 2 s after its FIN
+
+
+@scenario("linger-apache", "Apache, KeepAliveTimeout 3: what comes within 2 s after its FIN is acknowledged and thrown away")
+def linger(lab):
+    direct(lab)
+    apache_server(lab, 3)
+    lab.capture("client", "c")
+
+    def one(number, after):
+        time.sleep(0.2 * number)
+        client = lab.client("c", AT, 80, who=f"blind{number}")
+        client.request()
+        client.idle_until(3 + after)
+        outcome = client.request("POST", "/late", b"x=1")
+        lab.label(client.local, "stale_swallowed", why=f"sent {after} s after the server's FIN, into its lingering close; the client got {outcome}")
+        time.sleep(2.0)
+        client.close()
+    lab.together(*(lambda n=n, after=after: one(n, after) for n, after in enumerate((0.3, 0.4, 0.5))))
+    time.sleep(1.0)
+    lab.timer(f"{AT}:80", "seen", "KeepAliveTimeout 3")
+    lab.expect("timeout-mismatch", server=f"{AT}:80", client="10.9.0.1", why="the client keeps connections for longer than the server does")
+
+
+@scenario("pool-keeps-closed", "nginx, keepalive_timeout 2s, and a pool that does not look: it keeps closed connections")
+def keeps_closed(lab):
+    direct(lab)
+    servers.nginx(lab, "s", "keepalive_timeout 2s; server { listen 80; location / { return 200 \"hello\\n\"; } }")
+    lab.capture("client", "c")
+    kept = []
+
+    def keep(number):
+        client = lab.client("c", AT, 80, who=f"kept{number}")
+        client.request()
+        kept.append(client)
+        client.idle_until(11)
+        lab.label(client.local, "close_wait_leak", why="the client's socket stays in CLOSE_WAIT to the end of the capture, 9 s after the server's FIN")
+
+    def late(number):
+        client = lab.client("c", AT, 80, who=f"late{number}")
+        client.request()
+        client.idle_until(4)
+        client.close()
+        lab.label(client.local, "idle_close", "no", "the client closed 2 s after the server")
+    lab.together(*(lambda n=n: keep(n) for n in range(3)), *(lambda n=n: late(n) for n in range(2)))
+    busy = lab.client("c", AT, 80, who="busy")
+    busy.request()
+    busy.close()
+    lab.timer(f"{AT}:80", "seen", "keepalive_timeout 2s")
+    return kept
+
+
+def apache_server(lab, seconds):
     home = lab.home / "apache"
     (home / "www").mkdir(parents=True)
     (home / "www/index.html").write_text("hello\n")
@@ -87,13 +142,11 @@ DocumentRoot {home}/www
 DirectoryIndex index.html
 StartServers 1
 KeepAlive On
-KeepAliveTimeout 5
+KeepAliveTimeout {seconds}
 FallbackResource /index.html
 """)
     lab.net.start("s", "apache2", "-f", home / "apache.conf", "-D", "FOREGROUND")
     lab.net.wait_for_port("s", AT, 80)
-    both_ends(lab)
-    http_clients(lab, 5.0, accept=["swallowed-request"])  # Apache lingers for 2 s after its FIN
 
 
 @scenario("http-haproxy-server", "HAProxy as the server, timeout http-keep-alive 4s")
@@ -111,6 +164,15 @@ frontend f
 """, port=80)
     lab.capture("client", "c")
     http_clients(lab, 4.0)
+
+
+@scenario("http-envoy-server", "Envoy as the server, idle_timeout 4s and drain_timeout 0.1s: it closes after both")
+def envoy_server(lab):
+    direct(lab)
+    answer = {"status": 200, "body": {"inline_string": "hello\n"}}
+    servers.envoy(lab, "s", [{"match": {"prefix": "/"}, "direct_response": answer}], port=80, common_http_protocol_options={"idle_timeout": "4s"}, drain_timeout="0.1s")
+    lab.capture("client", "c")
+    http_clients(lab, 4.1)
 
 
 @scenario("https-nginx", "nginx with TLS, keepalive_timeout 4s: close_notify before the FIN")

@@ -1,7 +1,7 @@
 """A proxy that keeps connections longer than its server does, with timers of 5, 7.3 and 15 s; and the same after one directive was changed.
 
-Two servers (nginx): one with the timer under test, one that keeps connections for long, so that the proxy's own timer shows there. The proxy is HAProxy
-or nginx, 40 ms away. Requests are aimed at the server's timer, so that some cross its FIN. POSTs fail visibly, because neither proxy repeats them.
+Two servers (nginx): one with the timer under test, one that keeps connections for long, so that the proxy's own timer shows there. The proxy is HAProxy,
+nginx or Envoy, 40 ms away. Requests are aimed at the server's timer, so that some cross its FIN. POSTs fail visibly, because none of them repeats one.
 The fix is one directive, at the server (it lets go last) or at the proxy (it lets go first).
 """
 import os
@@ -13,7 +13,7 @@ from scenarios import scenario
 
 ONE_WAY = 0.04
 POOL_S = 20
-RAISED_S = {"nginx": 21, "haproxy": 75}  # HAProxy 2.6 keeps as many idle connections as it lately needed, for as long as it likes
+RAISED_S = {"nginx": 21, "envoy": 22, "haproxy": 75}  # HAProxy 2.6 keeps as many idle connections as it lately needed, for as long as it likes
 AIMS = (-0.30, -0.066, -0.052, -0.038, -0.024, -0.012, 0.2)  # seconds from the timer to the second request, as the proxy sees it
 TESTED, PATIENT, PROXY = "10.9.2.2:80", "10.9.2.3:80", "10.9.2.1"
 
@@ -69,11 +69,17 @@ backend patient
 """)
 
 
+def envoy_proxy(lab, pool_seconds):
+    routes = [{"match": {"prefix": "/patient"}, "route": {"cluster": "patient"}}, {"match": {"prefix": "/"}, "route": {"cluster": "tested"}}]
+    clusters = [servers.envoy_cluster("tested", "10.9.2.2", 80, pool_seconds), servers.envoy_cluster("patient", "10.9.2.3", 80, pool_seconds)]
+    servers.envoy(lab, "p", routes, clusters, common_http_protocol_options={"idle_timeout": "120s"})
+
+
 def pool_run(lab, seconds, proxy, pool_seconds, server_seconds):
     """Warms connections, lets them idle to just about `seconds`, and uses them again; then waits for the proxy's own timer."""
     topology(lab)
     served = origins(lab, server_seconds)
-    {"nginx": nginx_proxy, "haproxy": haproxy_proxy}[proxy](lab, pool_seconds)
+    {"nginx": nginx_proxy, "haproxy": haproxy_proxy, "envoy": envoy_proxy}[proxy](lab, pool_seconds)
     lab.config = {"server": f"nginx keepalive_timeout {server_seconds}s", "proxy": f"{proxy}, idle pool {pool_seconds}s", "link_back": "40 ms one way",
                   "aimed_at_s": seconds}
     lab.capture("proxy", "p", "any")
@@ -130,8 +136,8 @@ def healed(lab, seconds, proxy, pool_seconds, server_seconds):
 
 
 def register():
-    for proxy in ("haproxy", "nginx"):
-        for seconds in (5, 7.3, 15):
+    for proxy in ("haproxy", "nginx", "envoy"):
+        for seconds in (5, 7.3, 15) if proxy != "envoy" else (7.3,):
             stem = f"timers-{proxy}-nginx-{str(seconds).replace('.', '_')}s"
             scenario(stem, f"nginx keepalive_timeout {seconds} s behind a {proxy} pool of {POOL_S} s")(
                 lambda lab, s=seconds, p=proxy: mismatch(lab, s, p))

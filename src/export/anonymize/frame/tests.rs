@@ -133,3 +133,143 @@ fn frame_cut_anywhere_never_fails_and_never_grows() {
         }
     }
 }
+
+/// Marks every field that has to go.
+const SECRET: &[u8] = b"SECR";
+
+fn ip4(protocol: u8, inside: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(20 + inside.len()).unwrap().to_be_bytes();
+    [&[0x45, 0, high, low, 0, 9, 0x40, 0, 64, protocol, 0, 0, 192, 0, 2, 33, 192, 0, 2, 44], inside].concat()
+}
+
+fn udp(port: u16, inside: &[u8]) -> Vec<u8> {
+    let [low, high] = [port.to_be_bytes(), u16::try_from(8 + inside.len()).unwrap().to_be_bytes()];
+    [&[0xc3, 0x50][..], &low, &high, &[0, 0], inside].concat()
+}
+
+fn counted(length: usize) -> [u8; 2] {
+    u16::try_from(length).unwrap().to_be_bytes()
+}
+
+/// 802.11 data from a station to an access point, with LLC and the packet.
+fn wlan(control: u8, behind: &[u8]) -> Vec<u8> {
+    let addresses = [[0, 1, 2, 3, 4, 5], [0, 6, 7, 8, 9, 10], [0, 11, 12, 13, 14, 15]].concat();
+    [&[control, 1, 0x30, 0][..], &addresses, &[0x10, 0], behind, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &packet(&[])].concat()
+}
+
+/// Every layer beside plain Ethernet: link type and frame.
+fn layers() -> Vec<(&'static str, u16, Vec<u8>)> {
+    let inner = ethernet(0x0800, &packet(&[]));
+    let over_ip = |protocol: u8, inside: &[u8]| ethernet(0x0800, &ip4(protocol, inside));
+    let over_udp = |port: u16, inside: &[u8]| over_ip(17, &udp(port, inside));
+    let packet = packet(&[]);
+    let snap = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &packet].concat();
+    let pppoe = [&[0x11, 0, 0, 9][..], &counted(packet.len() + 2), &[0, 0x21], &packet].concat();
+    let gtp_extension = [&[0, 7, 0, 0x85, 1][..], &[0x53, 0x45, 0], &packet].concat();
+    let gtp_1 = [&[0x34, 255][..], &counted(gtp_extension.len()), &[0, 0, 0, 42], &gtp_extension].concat();
+    let gtp_0 = [&[0x1e, 255][..], &counted(packet.len()), &[0, 7, 0, 8, 0, 0xff, 0xff, 0xff], SECRET, SECRET, &packet].concat();
+    let l2tp_2 = [&[0x40, 2][..], &counted(8 + 4 + packet.len()), &[0, 5, 0, 6, 0xff, 3, 0, 0x21], &packet].concat();
+    let l2tp_3 = [&[0, 0, 0, 7][..], SECRET, SECRET, &inner].concat();
+    let ah = [&[4, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 5][..], SECRET, SECRET, SECRET, &packet].concat();
+    let eoip = [&[0x20, 1, 0x64, 0][..], &counted(inner.len()), &[5, 0], &inner].concat();
+    let pptp = [&[0x30, 1, 0x88, 0x0b][..], &counted(4 + packet.len()), &[0, 9, 0, 0, 0, 1, 0xff, 3, 0, 0x21], &packet].concat();
+    let tzsp = [&[1, 0, 0, 0x12, 0x29, 4][..], SECRET, &[1], &wlan(8, &[])].concat();
+    let radiotap = [&[0, 0, 17, 0, 3, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 0x20][..], &wlan(0x88, &[0, 0, 0, 0])].concat();
+    let prism = [&[0, 0, 0, 0x44, 0, 0, 0, 144][..], SECRET, &[0; 132], &wlan(8, &[])].concat();
+    let ppi_fields = [&[2, 0, 20, 0][..], &[0; 20], &[0x32, 0x75, 4, 0], SECRET].concat();
+    let ppi = [&[0, 0, 40, 0, 105, 0, 0, 0][..], &ppi_fields, &wlan(8, &[])].concat();
+    let generic = [&[0x0c, 0, 0, 1, 0, 0, 9, 0][..], &packet].concat();
+    vec![
+        ("802.3", 1, [&[0, 1, 2, 3, 4, 5, 0, 6, 7, 8, 9, 10][..], &counted(snap.len()), &snap].concat()),
+        ("802.1br", 1, ethernet(0x893f, &[&[0, 1, 0, 2, 0, 3, 8, 0][..], &packet].concat())),
+        ("vn-tag", 1, ethernet(0x8926, &[&[0, 1, 0, 2, 8, 0][..], &packet].concat())),
+        ("cisco metadata", 1, ethernet(0x8909, &[&[1, 1, 0, 1, 0, 2, 8, 0][..], &packet].concat())),
+        ("provider backbone", 1, ethernet(0x88e7, &[&[0, 0, 1, 0][..], &inner].concat())),
+        ("pppoe", 1, ethernet(0x8864, &pppoe)),
+        ("mpls pseudowire", 1, ethernet(0x8847, &[&[0, 2, 1, 64, 0, 0, 0, 0][..], &inner].concat())),
+        ("mpls in ip", 1, over_ip(137, &[&[0, 2, 1, 64][..], &packet].concat())),
+        ("mpls in udp", 1, over_udp(6635, &[&[0, 2, 1, 64][..], &packet].concat())),
+        ("gtp 1", 1, over_udp(2152, &gtp_1)),
+        ("gtp 0", 1, over_udp(3386, &gtp_0)),
+        ("l2tp 2", 1, over_udp(1701, &l2tp_2)),
+        ("l2tp 3", 1, over_ip(115, &l2tp_3)),
+        ("lisp", 1, over_udp(4341, &[&[0x80, 1, 2, 3, 0, 0, 0, 1][..], &packet].concat())),
+        ("gre in udp", 1, over_udp(4754, &[&[0, 0, 8, 0][..], &packet].concat())),
+        ("vxlan-gpe", 1, over_udp(4790, &generic)),
+        ("ah", 1, over_ip(51, &ah)),
+        ("etherip", 1, over_ip(97, &[&[0x30, 0][..], &inner].concat())),
+        ("eoip", 1, over_ip(47, &eoip)),
+        ("pptp", 1, over_ip(47, &pptp)),
+        ("tzsp", 1, over_udp(37008, &tzsp)),
+        ("ppp", 9, [&[0xff, 3, 0, 0x21][..], &packet].concat()),
+        ("hdlc in ppp", 50, [&[0x0f, 0, 8, 0][..], &packet].concat()),
+        ("hdlc", 104, [&[0x0f, 0, 8, 0][..], &packet].concat()),
+        ("802.11", 105, wlan(8, &[])),
+        ("802.11 qos", 105, wlan(0x88, &[0, 0])),
+        ("radiotap", 127, radiotap),
+        ("prism", 119, prism),
+        ("ppi", 192, ppi),
+    ]
+}
+
+#[test]
+fn layers_stay_and_lose_what_could_name_somebody() {
+    use crate::decode::{DecodeOptions, Decoded, Decoder};
+    use crate::frame::{Frame, FrameId, LinkType};
+    use crate::time::Timestamp;
+    let read = |link_type: u16, octets: &[u8], name: &str| {
+        let frame = Frame {
+            id: FrameId::new(0, 1),
+            time: Some(Timestamp(1)),
+            link_type: LinkType(link_type),
+            interface: 0,
+            fcs_octets: 0,
+            wire_length: u32::try_from(octets.len()).unwrap(),
+            captured: octets,
+        };
+        let mut decoder = Decoder::new(DecodeOptions::default());
+        let Decoded::Segment(segment) = decoder.decode(&frame) else { panic!("{name} is no segment") };
+        let numbers = (segment.src.port(), segment.dst.port(), segment.seq, segment.payload_length, segment.ttl, segment.head.to_vec());
+        let stack = usize::from(segment.vantage.stack);
+        (numbers, segment.src.ip(), decoder.stacks()[stack].clone())
+    };
+    for (name, link_type, frame) in layers() {
+        let out = rewritten(link_type, &frame, b"data").unwrap_or_else(|| panic!("{name} is not followed"));
+        assert_eq!(out.len(), frame.len(), "{name}");
+        let (before, address, stack) = read(link_type, &frame, name);
+        let (after, pseudonym, same_stack) = read(link_type, &out, name);
+        assert_eq!((after, same_stack), (before, stack), "{name}");
+        assert_eq!(pseudonym, anonymizer().address(address), "{name}");
+        let gone: [&[u8]; 8] = [
+            SECRET,
+            &[10, 0, 0, 1],
+            &[10, 0, 0, 2],
+            &[192, 0, 2, 33],
+            &[192, 0, 2, 44],
+            &[0, 1, 2, 3, 4, 5],
+            &[0, 6, 7, 8, 9, 10],
+            &[0, 11, 12, 13, 14, 15],
+        ];
+        for octets in gone {
+            assert!(!out.windows(octets.len()).any(|window| window == octets), "{name}: {octets:?} in {out:02x?}");
+        }
+        let inner = out.len() - 44;
+        assert_sound(&out[inner..]);
+    }
+}
+
+#[test]
+fn layers_cut_or_damaged_anywhere_never_fail_and_never_grow() {
+    for (name, link_type, frame) in layers() {
+        for at in 0..frame.len() {
+            let mut damaged = frame.clone();
+            damaged[at] ^= 0xff;
+            for octets in [&frame[..at], &damaged] {
+                let wire = u32::try_from(frame.len()).unwrap();
+                if let Some(headers) = Headers::rewrite(link_type, octets, wire, &mut anonymizer()) {
+                    assert_eq!(headers.finish(&[7; 100]).len(), octets.len(), "{name} {at}");
+                }
+            }
+        }
+    }
+}

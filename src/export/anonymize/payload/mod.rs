@@ -102,7 +102,7 @@ impl Speech {
         let length = payload.length.saturating_sub(u32::try_from(fresh.skip).unwrap_or(u32::MAX));
         match message.protocol {
             Protocol::Http1 => self.http.mask(octets, length, &fresh, anonymizer, new),
-            Protocol::Tls => tls::mask(octets, new),
+            Protocol::Tls => tls::mask(octets, anonymizer, new),
             Protocol::Http2 => {}
             Protocol::Unknown => fill(octets, anonymizer, new),
             _ if fresh.direction == Direction::ClientToServer => fill(octets, anonymizer, new),

@@ -1,13 +1,14 @@
 //! Findings and groups of them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
 use super::{EndpointJson, Id, Seconds, Sentences, Time, TimelineView};
 use crate::endpoint::{Direction, Role};
-use crate::render::format::Escaped;
-use crate::report::{CloseView, Evidence, Finding, Group, Kind, Next, Report, RstView, Surfaced};
+use crate::render::format::{Escaped, hex, plain_ascii};
+use crate::report::{CloseView, Evidence, Finding, FrameRef, Group, Kind, Next, PayloadExcerpt, Report, RstView, Surfaced};
 
 /// One finding.
 #[derive(Serialize)]
@@ -47,7 +48,7 @@ pub struct FindingView<'a> {
 
 impl<'a> FindingView<'a> {
     /// The view of a finding.
-    pub fn of(finding: &'a Finding) -> Self {
+    pub fn of(finding: &'a Finding, report: &'a Report) -> Self {
         Self {
             id: Id(finding.number),
             kind: finding.kind.as_str(),
@@ -73,7 +74,7 @@ impl<'a> FindingView<'a> {
             retry: finding.retry.map(crate::report::Retry::as_str),
             reasons: Sentences(&finding.reasons),
             advice: Sentences(&finding.advice),
-            evidence: Evidences(&finding.evidence),
+            evidence: Evidences(&finding.evidence, &report.payloads),
             wireshark_filter: Escaped(&finding.wireshark_filter),
             request: some_text(&finding.request),
             retry_says: some_text(&finding.retry_says),
@@ -175,11 +176,11 @@ impl SurfacedJson {
 }
 
 /// The evidence of a finding.
-struct Evidences<'a>(&'a [Evidence]);
+struct Evidences<'a>(&'a [Evidence], &'a BTreeMap<FrameRef, PayloadExcerpt>);
 
 impl Serialize for Evidences<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(EvidenceJson::of))
+        serializer.collect_seq(self.0.iter().map(|evidence| EvidenceJson::of(evidence, self.1.get(&evidence.frame))))
     }
 }
 
@@ -191,16 +192,33 @@ struct EvidenceJson<'a> {
     time: Time,
     direction: &'static str,
     says: Escaped<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<PayloadJson>,
+}
+
+/// The beginning of a segment's payload.
+#[derive(Serialize)]
+struct PayloadJson {
+    octets: u32,
+    hex: String,
+    ascii: String,
+}
+
+impl PayloadJson {
+    fn of(excerpt: &PayloadExcerpt) -> Self {
+        Self { octets: excerpt.length, hex: hex(&excerpt.octets), ascii: plain_ascii(&excerpt.octets) }
+    }
 }
 
 impl<'a> EvidenceJson<'a> {
-    fn of(evidence: &'a Evidence) -> Self {
+    fn of(evidence: &'a Evidence, payload: Option<&PayloadExcerpt>) -> Self {
         Self {
             file: evidence.frame.file,
             frame: evidence.frame.frame,
             time: Time(evidence.time),
             direction: direction_name(evidence.direction),
             says: Escaped(&evidence.says),
+            payload: payload.map(PayloadJson::of),
         }
     }
 }
