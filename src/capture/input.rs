@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::compression::{Compression, MAGIC_OCTETS};
+use super::compression::{Bounded, Compression, MAGIC_OCTETS};
 use super::foreign;
 use super::pcap::{self, PcapReader};
 use super::pcapng::{self, PcapngReader};
@@ -94,7 +94,9 @@ impl Input {
         let compression = Compression::recognise(stream.window());
         if let Some(format) = compression {
             let compressed = stream;
-            stream = OctetStream::new(Box::new(pump(move || format.decode(compressed), hash && regular, settings)?), buffer_octets);
+            let stored = Arc::clone(&meter);
+            let decode = move || Ok(Box::new(Bounded::new(format.decode(compressed)?, stored)) as Box<dyn Read>);
+            stream = OctetStream::new(Box::new(pump(decode, hash && regular, settings)?), buffer_octets);
         }
         stream.need(MAGIC_OCTETS);
         if let (Some(outer), Some(inner)) = (compression, Compression::recognise(stream.window())) {

@@ -55,6 +55,8 @@ fn to_file(path: &Path, render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>
     builder.permissions(permissions);
     let mut temporary = builder.tempfile_in(directory)?;
     buffered(temporary.as_file_mut(), render)?;
+    // Only now does a disk that is full, or a server that is gone, tell.
+    temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

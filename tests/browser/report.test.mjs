@@ -84,6 +84,35 @@ for (const name of pages) {
       await close();
     });
 
+    test("lets nothing run or load that is not its own", async () => {
+      const { page, close } = await open(name);
+      const outcome = await page.evaluate(async () => {
+        const violated = new Set();
+        document.addEventListener("securitypolicyviolation", event => violated.add(event.effectiveDirective));
+        const add = (kind, fill) => document.body.append(Object.assign(document.createElement(kind), fill));
+        add("script", { textContent: "window.ran = 'script'" });
+        add("script", { src: "data:text/javascript,window.ran='source'" });
+        add("style", { textContent: "body { outline: 7px solid red }" });
+        add("img", { src: "http://127.0.0.1:9/i.png" });
+        add("iframe", { src: "data:text/html,x" });
+        add("object", { data: "data:text/html,x" });
+        add("link", { rel: "stylesheet", href: "data:text/css,body{outline:7px solid red}" });
+        document.body.insertAdjacentHTML("beforeend", "<svg onload=\"window.ran='handler'\"></svg><p onclick=\"window.ran='click'\" style=\"outline: 7px solid red\">x</p>");
+        document.body.lastChild.click();
+        const fetched = await fetch("data:text/plain,x").then(() => true, () => false);
+        try { window.setTimeout("window.ran = 'text'", 0); } catch { /* refused as well */ }
+        await new Promise(done => setTimeout(done, 200));
+        return { ran: window.ran ?? null, fetched, outline: getComputedStyle(document.body).outlineWidth, inline: document.body.lastChild.style?.outline ?? "", violated: [...violated] };
+      });
+      assert.equal(outcome.ran, null, "nothing that was put into the page ran");
+      assert.equal(outcome.fetched, false);
+      assert.notEqual(outcome.outline, "7px");
+      for (const directive of ["script-src-elem", "script-src-attr", "style-src-elem", "img-src", "connect-src", "frame-src", "object-src"]) {
+        assert.ok(outcome.violated.includes(directive), `${directive} is refused: ${outcome.violated}`);
+      }
+      await close();
+    });
+
     test("prints", async () => {
       const { page, trouble, close } = await open(name);
       const pdf = await page.pdf({ format: "A4", path: screenshots && name !== many ? join(screenshots, `${name}.pdf`) : undefined });

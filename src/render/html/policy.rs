@@ -7,11 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// The policy for a page with this one style element and this one script element.
 pub fn policy(style: &str, script: &str) -> String {
-    format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'",
-        source(style),
-        source(script)
-    )
+    format!("default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'", source(style), source(script))
 }
 
 fn source(text: &str) -> String {
