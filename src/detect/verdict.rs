@@ -125,6 +125,7 @@ fn what_it_cost(cost: &Cost, findings: &[Finding]) -> String {
         (0, 1) => "it was not retried in this capture".to_string(),
         (0, _) => "none was retried in this capture".to_string(),
         (1, 1) => "it was retried".to_string(),
+        (1, lost) => format!("1 of {lost} was retried"),
         (retried, lost) => format!("{retried} of {lost} were retried"),
     }];
     let again = || {
