@@ -25,11 +25,15 @@ fn reopens(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
 }
 
 /// A SYN-ACK with another number begins a new connection, unless it answers the SYN that is known (SYN cookies, two servers behind one
-/// address) or the number known was only derived from later segments that lie near (reordering).
+/// address), or the number known was only derived: from later segments that lie near (reordering), or from an acknowledgement, where no segment of
+/// its sender was captured before.
 pub(super) fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
     let answers_known_syn =
         connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && acknowledges_syn(segment.ack, isn));
     let half = connection.half(side);
+    if half.counts.segments == 0 {
+        return false;
+    }
     let near = half
         .known_position(segment.seq)
         .zip(half.snd_nxt)

@@ -271,6 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn syn_ack_begins_nothing_where_only_an_acknowledgement_told_the_numbers_of_its_side() {
+        let syn_ack = Segment {
+            src: Endpoint::v4([10, 0, 0, 2], 80),
+            dst: Endpoint::v4([10, 0, 0, 1], 40_000),
+            ..segment(2, Flags(Flags::SYN.0 | Flags::ACK.0), 2_937_592_457, false)
+        };
+        let mut tracker = Tracker::new(Thresholds::default());
+        tracker.push(&segment(1, Flags::ACK, 100, false));
+        assert!(!tracker.push(&syn_ack).opened, "the server's first segment: an ACK of an older incarnation stands before it");
+        let later = Segment { frame: FrameId::new(0, 3), seq: SeqNumber(7), ..syn_ack };
+        assert!(tracker.push(&later).opened, "near miss: the server had begun with another number");
+    }
+
+    #[test]
     fn discarded_syn_takes_a_number_and_leaves_the_connection_alone() {
         let mut tracker = Tracker::new(Thresholds::default());
         tracker.push(&segment(1, Flags::ACK, 100, false));
