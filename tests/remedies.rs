@@ -83,8 +83,8 @@ fn nginx_behind_haproxy_is_named_and_the_directives_heal() {
         assert_eq!(failed(&callers), 0, "{callers:?}");
         assert!(mismatch(&report).is_none() && report.cost.requests_lost == 0, "{:?}", report.findings);
     }
-    for after in ["purge-quarter", "no-pool"] {
-        let (report, callers) = recorded(&format!("timers-haproxy-nginx-7_3s-{after}"));
+    for after in ["5s-purge-quarter", "7_3s-purge-quarter", "15s-purge-quarter", "7_3s-no-pool"] {
+        let (report, callers) = recorded(&format!("timers-haproxy-nginx-{after}"));
         assert_eq!(failed(&callers), 0, "{callers:?}");
         assert!(mismatch(&report).is_none(), "{after}: {:?}", report.findings);
     }
