@@ -82,7 +82,7 @@ fn feed_for(
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 peak.fetch_max(resident(id).unwrap_or(0), Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(10)); // between two looks at its memory; nothing waits for it
             }
         });
         // a program that fails takes no more; what it says is looked at below
