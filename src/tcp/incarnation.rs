@@ -10,6 +10,11 @@ use crate::seq::SeqNumber;
 /// any window without scaling and than the few segments that may still be under way.
 const NEW_INCARNATION_DISTANCE: i64 = 1 << 20;
 
+/// Whether a number is of another numbering than the one that goes on with `next`.
+pub(super) fn is_far(seq: SeqNumber, next: SeqNumber) -> bool {
+    i64::from(seq.distance_from(next)).abs() > NEW_INCARNATION_DISTANCE
+}
+
 /// Whether a segment begins a new incarnation inside the numbered connection.
 pub(super) fn begins_inside(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
     reopens(connection, side, segment) || numbers_are_of_another(connection, side, segment)
