@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::Capture;
-use crate::decode::{DecodeOptions, Decoded, Decoder, SHORT_HEADER};
+use crate::decode::{DecodeOptions, Decoded, Decoder, FirstFragments, IP_FRAGMENT, SHORT_HEADER};
 use crate::detect::context::Context;
 use crate::detect::{cost, detect, groups, hops, timeline, verdict};
 use crate::endpoint::Endpoint;
@@ -47,6 +47,8 @@ struct Account {
     sampled: u64,
     incomplete_fragments: u64,
     incomplete: Vec<Incomplete>,
+    /// Segments of which only the first fragment was captured.
+    firsts: FirstFragments,
     skipped: BTreeMap<&'static str, u64>,
     malformed: BTreeMap<&'static str, u64>,
     first: Option<Timestamp>,
@@ -78,6 +80,15 @@ impl Account {
             let (src, dst, first) = (datagram.src, datagram.dst, datagram.frame);
             self.incomplete.push(Incomplete { src, dst, stream, first, count: 1 });
         }
+    }
+
+    /// So many frames that counted as fragments were segments.
+    fn first_fragments(&mut self, firsts: FirstFragments) {
+        self.firsts = firsts;
+        if let Some(skipped) = self.skipped.get_mut(IP_FRAGMENT) {
+            *skipped = skipped.saturating_sub(firsts.segments);
+        }
+        self.skipped.retain(|_, count| *count > 0);
     }
 
     fn time(&mut self, time: Option<Timestamp>) {
@@ -122,6 +133,9 @@ pub fn analyze(
         let Some(frame) = capture.next_frame() else { break };
         account.frames += 1;
         account.time(frame.time);
+        while let Some(earlier) = decoder.before(&frame) {
+            take(&earlier, &mut account, &mut tracker, &mut observer, &mut step);
+        }
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
                 take(&segment, &mut account, &mut tracker, &mut observer, &mut step);
@@ -142,14 +156,20 @@ pub fn analyze(
                 tracker.reserve(src, dst, tenant);
                 *account.malformed.entry(SHORT_HEADER).or_default() += 1;
             }
+            Decoded::Waits => {}
             Decoded::Skipped(reason) => *account.skipped.entry(reason).or_default() += 1,
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
         give_up(&mut decoder, &mut account, &mut tracker, &mut observer);
     }
     decoder.end();
+    while let Some(earlier) = decoder.after_last() {
+        take(&earlier, &mut account, &mut tracker, &mut observer, &mut step);
+    }
+    decoder.give_up();
     give_up(&mut decoder, &mut account, &mut tracker, &mut observer);
     account.sampled = decoder.sampled();
+    account.first_fragments(decoder.first_fragments());
     account.incomplete_fragments = decoder.incomplete_fragments();
     // a capture goes on after its last frame: silence until its end is silence that was watched
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
