@@ -87,7 +87,11 @@ class Opening:
 
     def __init__(self):
         self.syn = None
+        self.next = 1  # beyond everything that its sender sent, from the SYN on
         self.over = False
+
+    def ahead(self, number):
+        return (number - self.syn.seq + HALF) % WRAP - HALF
 
     def is_stray(self, frame):
         """Whether the frame belongs to the incarnation before; frames come in order."""
@@ -95,11 +99,12 @@ class Opening:
             self.syn = self.syn or frame
         elif frame.has(SYN):
             self.over = True
+        elif self.syn and not self.over and not frame.has(RST) and frame.source == self.syn.source:
+            self.next = max(self.next, self.ahead(frame.seq) + frame.length + frame.has(FIN))
         elif self.syn and not self.over and frame.source != self.syn.source:
             if frame.has(RST) and not frame.has(ACK):
                 return True
-            ahead = frame.has(ACK) and (frame.ack - self.syn.seq) % WRAP
-            if frame.has(ACK) and not 0 < ahead <= JUMP:
+            if frame.has(ACK) and not 0 < self.ahead(frame.ack) <= self.next + JUMP:
                 return True
             self.over = True
         return False
@@ -140,15 +145,16 @@ def joined(streams):
 
 
 def known_number(frames, source):
-    """The number before the first octet of a side, as its first segment tells it, or an acknowledgement of it that comes earlier."""
+    """The number of a side's SYN, else the one before the first octet that its first segment or an earlier acknowledgement of it tells."""
+    known = None
     for frame in frames:
-        if frame.has(RST):
-            continue
-        if frame.source == source:
-            return frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP
-        if frame.has(ACK):
-            return (frame.ack - 1) % WRAP
-    return None
+        if frame.source == source and frame.has(SYN) and not frame.has(RST):
+            return frame.seq
+        if known is None and frame.source == source:
+            known = (frame.seq - 1) % WRAP
+        elif known is None and frame.has(ACK) and not (frame.has(RST) and frame.ack == 0):
+            known = (frame.ack - 1) % WRAP
+    return known
 
 
 def seen_again(frame, before):
