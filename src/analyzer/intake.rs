@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::capture::Capture;
-use crate::decode::{Decoded, Decoder, SHORT_HEADER};
+use crate::decode::{Decoded, Decoder, FirstFragments, IP_FRAGMENT, SHORT_HEADER};
 use crate::endpoint::Endpoint;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
 use crate::time::{Span, Timestamp};
@@ -37,6 +37,8 @@ pub(super) struct Account {
     pub(super) segments: u64,
     /// Segments that share a frame with an earlier one.
     pub(super) further: u64,
+    /// Segments of which only the first fragment was captured.
+    pub(super) firsts: FirstFragments,
     /// Frames that are sound and no segments, by reason.
     pub(super) skipped: BTreeMap<&'static str, u64>,
     /// Frames that should have been readable, by what is wrong.
@@ -53,6 +55,15 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// So many frames that counted as fragments were segments.
+    fn first_fragments(&mut self, firsts: FirstFragments) {
+        self.firsts = firsts;
+        if let Some(skipped) = self.skipped.get_mut(IP_FRAGMENT) {
+            *skipped = skipped.saturating_sub(firsts.segments);
+        }
+        self.skipped.retain(|_, count| *count > 0);
+    }
+
     fn time(&mut self, time: Option<Timestamp>) {
         let Some(time) = time else {
             self.untimed += 1;
@@ -87,6 +98,10 @@ impl Intake {
         let Some(frame) = capture.next_frame() else { return false };
         account.frames += 1;
         account.time(frame.time);
+        while let Some(earlier) = decoder.before(&frame) {
+            account.segments += 1;
+            sink.segment(&earlier);
+        }
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
                 account.segments += 1;
@@ -105,6 +120,7 @@ impl Intake {
                 sink.short_header(src, dst, tenant);
                 *account.malformed.entry(SHORT_HEADER).or_default() += 1;
             }
+            Decoded::Waits => {}
             Decoded::Skipped(reason) => *account.skipped.entry(reason).or_default() += 1,
             Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
         }
@@ -112,10 +128,16 @@ impl Intake {
         true
     }
 
-    /// No frame comes any more: datagrams that wait for fragments are given up.
+    /// No frame comes any more: what waits for later ones comes, and datagrams that wait for fragments are given up.
     pub(super) fn end(&mut self, sink: &mut impl Sink) {
         self.decoder.end();
+        while let Some(earlier) = self.decoder.after_last() {
+            self.account.segments += 1;
+            sink.segment(&earlier);
+        }
+        self.decoder.give_up();
         self.give_up(sink);
+        self.account.first_fragments(self.decoder.first_fragments());
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Incomplete;
 use super::intake::Account;
 use crate::capture::Summary;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, FirstFragments};
 use crate::detect::context::Context;
 use crate::detect::wording;
 use crate::report::{HandshakeView, Input, StateView, Trust};
@@ -104,6 +104,9 @@ pub fn trust(
     }
     if decoder.incomplete_fragments() > 0 {
         say("ip-fragments", fragments(decoder.incomplete_fragments(), incomplete, summary));
+    }
+    if account.firsts.segments > 0 {
+        say("first-fragments", first_fragments(account));
     }
     let skipped = |reason: &str| account.skipped.get(reason).copied().unwrap_or(0);
     if skipped("802.11 fragment") > 0 {
@@ -239,6 +242,23 @@ impl Counted {
         }
         counted
     }
+}
+
+/// Segments of which a capture filter kept the first fragment alone.
+fn first_fragments(account: &Account) -> String {
+    let FirstFragments { segments, measured, later_seen } = account.firsts;
+    let why = if later_seen {
+        "no later fragment had been captured until then"
+    } else {
+        "no later fragment is in the capture: probably a filter by port, which later fragments do not have"
+    };
+    let unknown = segments.saturating_sub(measured);
+    let lengths = match (measured, unknown) {
+        (_, 0) => "the numbers that follow tell their lengths".to_owned(),
+        (0, _) => "octets beyond it are not known".to_owned(),
+        _ => format!("the numbers that follow tell the length of {measured}, octets beyond it are not known of {unknown}"),
+    };
+    format!("of {} only the first fragment was captured; {why}; {lengths}", wording::count(segments, "segment"))
 }
 
 /// Datagrams that never became whole, by sender: a lost fragment after a change of the path's MTU, or a capture that missed it.

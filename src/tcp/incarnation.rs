@@ -36,7 +36,8 @@ pub(super) fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &S
     let answers_known_syn =
         connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && acknowledges_syn(segment.ack, isn));
     let half = connection.half(side);
-    if half.counts.segments == 0 {
+    // Strays of the incarnation before count, but leave no window behind: what is known of this side was derived from an acknowledgement.
+    if half.window.is_none() && half.counts.rst == 0 {
         return false;
     }
     let near = half
