@@ -160,10 +160,13 @@ const ACK: u8 = 0x10;
 const FIN: u8 = 0x11;
 const RST: u8 = 0x04;
 
+/// What it is, the protocol number, the frames, and the segments that they give: frame and payload octets.
+type Case<'a> = (&'a str, u8, Vec<Vec<u8>>, &'a [(u64, u32)]);
+
 #[test]
 fn first_fragment_alone_is_a_segment_as_long_as_others_tell() {
     let old_ack = || whole(false, 200, 100, ACK, &[]);
-    let cases: [(&str, u8, Vec<Vec<u8>>, &[(u64, u32)]); 10] = [
+    let cases: [Case<'_>; 10] = [
         ("the sender goes on", ACK, vec![whole(true, 1000, 200, ACK, &[1; 9])], &[(1, 900), (2, 9)]),
         ("the receiver acknowledges", ACK, vec![old_ack(), whole(false, 200, 1100, ACK, &[])], &[(1, 1000), (2, 0), (3, 0)]),
         ("a FIN acknowledged", FIN, vec![whole(false, 200, 1101, ACK, &[])], &[(1, 1000), (2, 0)]),
