@@ -24,7 +24,7 @@ use crate::observe::{HalfClosedTimes, Observer};
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Finding, Report, Timeline};
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
-use crate::tcp::{Step, Tracker};
+use crate::tcp::{Connection, Expected, Step, Tracker};
 use crate::time::Timestamp;
 
 /// The progress display is told every so many frames.
@@ -60,15 +60,17 @@ struct Following {
 
 impl Sink for Following {
     #[inline]
-    fn expect(&mut self, segment: &Segment<'_>) {
-        let (at, connection) = self.tracker.touch(segment);
-        self.touched = self.touched.wrapping_add(connection).wrapping_add(self.observer.touch(at));
+    fn expect(&mut self, segment: &Segment<'_>) -> Expected {
+        let expected = self.tracker.expect(segment);
+        let connection = self.tracker.connection(expected.connection).map_or(0, Connection::touch);
+        self.touched = self.touched.wrapping_add(connection).wrapping_add(self.observer.touch(expected.connection));
+        expected
     }
 
     #[inline]
-    fn segment(&mut self, segment: &Segment<'_>) {
+    fn segment(&mut self, segment: &Segment<'_>, expected: Expected) {
         let Self { tracker, observer, step, given_up, .. } = self;
-        tracker.push_into(segment, step);
+        tracker.push_expected(segment, expected, step);
         if let Some(connection) = tracker.connection(step.connection) {
             let replaced = step.replaced.and_then(|at| tracker.connection(at));
             observer.observe(step, connection, replaced);

@@ -17,6 +17,7 @@ use super::PROGRESS_EVERY;
 use super::intake::{Intake, Sink};
 use crate::endpoint::Endpoint;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
+use crate::tcp::Expected;
 
 /// Items of one batch that goes to another thread.
 const ITEMS: usize = 1024;
@@ -64,16 +65,17 @@ impl Batch {
             taken
         };
         for some in self.items.chunks(AHEAD) {
-            for item in some {
+            let mut expected = [Expected::default(); AHEAD];
+            for (item, expected) in some.iter().zip(&mut expected) {
                 if let Item::Segment { segment, .. } = item {
-                    sink.expect(segment);
+                    *expected = sink.expect(segment);
                 }
             }
-            for item in some {
+            for (item, expected) in some.iter().zip(expected) {
                 match item {
                     Item::Segment { segment, head, tail } => {
                         let (head, tail) = (take(usize::from(*head)), take(usize::from(*tail)));
-                        sink.segment(&Segment { head, tail, ..*segment });
+                        sink.segment(&Segment { head, tail, ..*segment }, expected);
                     }
                     Item::Quote(quote) => sink.quote(quote),
                     Item::ShortHeader { src, dst, tenant } => sink.short_header(*src, *dst, *tenant),
@@ -87,10 +89,12 @@ impl Batch {
 }
 
 impl Sink for Batch {
-    fn expect(&mut self, _: &Segment<'_>) {}
+    fn expect(&mut self, _: &Segment<'_>) -> Expected {
+        Expected::default()
+    }
 
     #[inline]
-    fn segment(&mut self, segment: &Segment<'_>) {
+    fn segment(&mut self, segment: &Segment<'_>, _: Expected) {
         // Neither is longer than the excerpts of `segment.rs`, which fit many times.
         let (head, tail) = (u16::try_from(segment.head.len()).unwrap_or(0), u8::try_from(segment.tail.len()).unwrap_or(0));
         self.octets.extend_from_slice(segment.head.get(..usize::from(head)).unwrap_or_default());
@@ -188,8 +192,10 @@ mod tests {
     struct Seen(Vec<(u64, Vec<u8>, Vec<u8>)>);
 
     impl Sink for Seen {
-        fn expect(&mut self, _: &Segment<'_>) {}
-        fn segment(&mut self, segment: &Segment<'_>) {
+        fn expect(&mut self, _: &Segment<'_>) -> Expected {
+            Expected::default()
+        }
+        fn segment(&mut self, segment: &Segment<'_>, _: Expected) {
             self.0.push((segment.frame.number(), segment.head.to_vec(), segment.tail.to_vec()));
         }
         fn quote(&mut self, quote: &IcmpQuote) {
@@ -230,10 +236,10 @@ mod tests {
     fn batch_gives_back_what_it_took_in_order_with_the_longest_excerpts() {
         let (head, tail) = (vec![7; EXCERPT_HEAD], vec![9; EXCERPT_TAIL]);
         let mut batch = Batch::of(ITEMS);
-        batch.segment(&segment(1, b"GET / HTTP/1.1", b""));
+        batch.segment(&segment(1, b"GET / HTTP/1.1", b""), Expected::default());
         batch.short_header(Endpoint::v4([10, 0, 0, 1], 1), Endpoint::v4([10, 0, 0, 2], 2), 5);
-        batch.segment(&segment(2, &head, &tail));
-        batch.segment(&segment(3, b"", b""));
+        batch.segment(&segment(2, &head, &tail), Expected::default());
+        batch.segment(&segment(3, b"", b""), Expected::default());
         let mut seen = Seen::default();
         batch.empty_into(&mut seen);
         assert_eq!(seen.0, [(1, b"GET / HTTP/1.1".to_vec(), vec![]), (5, vec![], vec![]), (2, head, tail), (3, vec![], vec![])]);
@@ -245,12 +251,12 @@ mod tests {
         let head = [0; EXCERPT_HEAD];
         let mut batch = Batch::of(ITEMS);
         while !batch.is_full() {
-            batch.segment(&segment(1, &head, b""));
+            batch.segment(&segment(1, &head, b""), Expected::default());
         }
         assert!(batch.items.len() < ITEMS && batch.octets.len() >= OCTETS);
         batch.empty_into(&mut Seen::default());
         while !batch.is_full() {
-            batch.segment(&segment(1, b"", b""));
+            batch.segment(&segment(1, b"", b""), Expected::default());
         }
         assert_eq!(batch.items.len(), ITEMS);
     }

@@ -6,6 +6,7 @@ use crate::capture::Capture;
 use crate::decode::{Decoded, Decoder, FirstFragments, IP_FRAGMENT, SHORT_HEADER};
 use crate::endpoint::Endpoint;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
+use crate::tcp::Expected;
 use crate::time::{Span, Timestamp};
 
 /// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
@@ -17,9 +18,9 @@ const KEPT_PAUSES: usize = 1024;
 /// Takes what frames say of TCP, in their order.
 pub(super) trait Sink {
     /// A segment will come soon: a chance to fetch what is known of its connection.
-    fn expect(&mut self, segment: &Segment<'_>);
-    /// A segment.
-    fn segment(&mut self, segment: &Segment<'_>);
+    fn expect(&mut self, segment: &Segment<'_>) -> Expected;
+    /// A segment, and what was found when it was expected.
+    fn segment(&mut self, segment: &Segment<'_>, expected: Expected);
     /// An ICMP error that quotes a segment.
     fn quote(&mut self, quote: &IcmpQuote);
     /// A TCP header that is too short to be one.
@@ -100,16 +101,16 @@ impl Intake {
         account.time(frame.time);
         while let Some(earlier) = decoder.before(&frame) {
             account.segments += 1;
-            sink.segment(&earlier);
+            sink.segment(&earlier, Expected::default());
         }
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
                 account.segments += 1;
-                sink.segment(&segment);
+                sink.segment(&segment, Expected::default());
                 while let Some(further) = decoder.more(&frame) {
                     account.segments += 1;
                     account.further += 1;
-                    sink.segment(&further);
+                    sink.segment(&further, Expected::default());
                 }
             }
             Decoded::IcmpQuote(quote) => {
@@ -133,7 +134,7 @@ impl Intake {
         self.decoder.end();
         while let Some(earlier) = self.decoder.after_last() {
             self.account.segments += 1;
-            sink.segment(&earlier);
+            sink.segment(&earlier, Expected::default());
         }
         self.decoder.give_up();
         self.give_up(sink);

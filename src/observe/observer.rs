@@ -87,7 +87,7 @@ impl Observer {
         self.watches.get(at)
     }
 
-    /// Reads here and there in what is kept of a connection; see [`crate::tcp::Tracker::touch`].
+    /// Reads here and there in what is kept of a connection; see [`Connection::touch`].
     #[inline]
     pub fn touch(&self, at: usize) -> u64 {
         self.watches.get(at).map_or(0, |watch| watch.path.touch() ^ u64::from(watch.responses) ^ u64::from(watch.pending.is_some()))

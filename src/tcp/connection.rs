@@ -214,9 +214,10 @@ impl Connection {
         }
     }
 
-    /// Reads from every part that most segments need; see [`super::Tracker::touch`].
+    /// Reads from every part that most segments need: the processor fetches several connections at the same time, where it would wait for one after
+    /// the other. Gives a number that depends on what was read.
     #[inline]
-    pub(super) fn touch(&self) -> u64 {
+    pub fn touch(&self) -> u64 {
         let [low, high] = &self.halves;
         let halves = low.touch() ^ high.touch();
         let times = self.latest.0 ^ self.wire_gap_longest.0 ^ self.clock_back.0;

@@ -20,4 +20,4 @@ mod transition;
 pub use connection::Connection;
 pub use slab::{Chunks, Connections};
 pub use step::Step;
-pub use tracker::Tracker;
+pub use tracker::{Expected, Tracker};

@@ -25,6 +25,21 @@ const RESERVED_NUMBERS: usize = 65_536;
 /// A datagram waits for its fragments for a minute at most: more incarnations of its 4-tuple than this do not fit in.
 const INCARNATIONS_LOOKED_BACK: usize = 8;
 
+/// What was found of a segment before its turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// Index of its connection; `usize::MAX`: none holds its 4-tuple yet.
+    pub connection: usize,
+    /// So many connections there were.
+    among: usize,
+}
+
+impl Default for Expected {
+    fn default() -> Self {
+        Self { connection: usize::MAX, among: usize::MAX }
+    }
+}
+
 /// Follows every connection.
 #[derive(Debug)]
 pub struct Tracker {
@@ -126,13 +141,11 @@ impl Tracker {
         Some((at, side))
     }
 
-    /// Reads here and there in the connection of a segment that will come soon: the processor fetches several connections at the same time, where
-    /// it would wait for one after the other. Gives its index, and a number that depends on what was read.
+    /// Looks up the connection of a segment that will come soon.
     #[inline]
-    pub fn touch(&self, segment: &Segment<'_>) -> (usize, u64) {
+    pub fn expect(&self, segment: &Segment<'_>) -> Expected {
         let (key, _) = FlowKey::of(segment.src, segment.dst, segment.tenant);
-        let Some(at) = self.table.find(&key) else { return (usize::MAX, 0) };
-        (at, self.table.get(at).map_or(0, Connection::touch))
+        Expected { connection: self.table.find(&key).unwrap_or(usize::MAX), among: self.connections().len() }
     }
 
     /// Takes in one segment.
@@ -145,13 +158,18 @@ impl Tracker {
     /// Takes in one segment and writes what it did into `step`, whose octets are used again: a step has some 600 of them, most of which an
     /// ordinary segment leaves alone.
     pub fn push_into(&mut self, segment: &Segment<'_>, step: &mut Step) {
+        self.push_expected(segment, Expected::default(), step);
+    }
+
+    /// The same for a segment that was looked up before: nothing is looked up again while no connection was added.
+    pub fn push_expected(&mut self, segment: &Segment<'_>, expected: Expected, step: &mut Step) {
         let (key, side) = FlowKey::of(segment.src, segment.dst, segment.tenant);
         let mark = Mark::of(segment);
         let file = segment.frame.file();
         self.overlapping |= file < self.file; // the files of a rotation come one after the other
         self.file = file;
         let mut revived = false;
-        let (at, opened, replaced) = match self.table.find(&key) {
+        let (at, opened, replaced) = match self.find(&key, expected) {
             None if self.is_full() => {
                 step.begin(usize::MAX, side, mark);
                 self.not_followed = self.not_followed.saturating_add(1);
@@ -292,6 +310,16 @@ impl Tracker {
         {
             self.table.forget(at);
         }
+    }
+
+    #[inline]
+    fn find(&self, key: &FlowKey, expected: Expected) -> Option<usize> {
+        let Expected { connection, among } = expected;
+        // A 4-tuple changes hands only when a connection is added; what is forgotten has no key.
+        if self.connections().len() == among && self.connections().key(connection) == Some(key) {
+            return Some(connection);
+        }
+        self.table.find(key)
     }
 
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {
