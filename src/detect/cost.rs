@@ -69,8 +69,8 @@ struct Use {
     first: Option<Timestamp>,
     /// When sockets entered TIME_WAIT, by host and side.
     by_host: BTreeMap<(IpAddr, Role), Vec<Timestamp>>,
-    /// When ports were in use, by client host and destination.
-    by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>>,
+    /// From when until when a port of a client host was in use towards a destination.
+    by_pair: Vec<(IpAddr, Endpoint, Timestamp, Timestamp)>,
 }
 
 impl Use {
@@ -86,7 +86,7 @@ impl Use {
                 until = time + TIME_WAIT;
             }
         }
-        self.by_pair.entry((client.ip(), connection.server_endpoint())).or_default().push((began, until));
+        self.by_pair.push((client.ip(), connection.server_endpoint(), began, until));
     }
 }
 
@@ -118,12 +118,13 @@ fn over_time(times: &[Timestamp], first: Timestamp, end: Timestamp) -> Vec<(Time
 }
 
 /// The most ports that a client host had in use towards one destination, TIME_WAIT included.
-fn ports(by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>>) -> Vec<PortsInUse> {
+fn ports(mut by_pair: Vec<(IpAddr, Endpoint, Timestamp, Timestamp)>) -> Vec<PortsInUse> {
+    by_pair.sort_unstable();
     let mut ports: Vec<PortsInUse> = by_pair
-        .into_iter()
-        .map(|((client, server), mut spans)| {
-            spans.sort_unstable();
-            PortsInUse { client, server: server.into(), peak: most_at_once(spans.iter().copied()) }
+        .chunk_by(|(client, server, ..), (other_client, other_server, ..)| (client, server) == (other_client, other_server))
+        .filter_map(|spans| {
+            let (client, server, ..) = *spans.first()?;
+            Some(PortsInUse { client, server: server.into(), peak: most_at_once(spans.iter().map(|(.., begin, end)| (*begin, *end))) })
         })
         .collect();
     ports.sort_by_key(|ports| (Reverse(ports.peak), ports.client, ports.server));

@@ -165,7 +165,8 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
             fronts.entry(sender).or_default().insert(front);
         }
     }
-    let mut hops: Vec<ChainHop> = Vec::with_capacity(samples.servers.values().map(|seen| seen.clients.len()).sum());
+    let depths = depths(samples, &fronts);
+    let mut hops: Vec<ChainHop> = Vec::new();
     let mut agents = Agents::default();
     for (server, seen) in &samples.servers {
         let Some(known) = timers.of(*server) else { continue };
@@ -173,7 +174,11 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
         let names = (host, Arc::from(known.product.as_str()));
         for (client, pair) in &seen.clients {
             let own: Vec<Endpoint> = fronts.get(client).into_iter().flatten().copied().filter(|front| front != server).collect();
-            hops.push(hop((*client, pair), (*server, known, &names), &own, (samples, &mut agents), assumptions));
+            let mut hop = hop((*client, pair), (*server, known, &names), &own, (samples, &mut agents), assumptions);
+            if hop.client_timer.is_some() || hop.held.is_some() || hop.server_timer.is_some() || hop.path.1.is_some() {
+                hop.depth = depth_of(*client, *server, &fronts, &depths);
+                hops.push(hop);
+            }
         }
     }
     let client_timers = ClientTimers::gather(timers);
@@ -183,11 +188,6 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
     for hop in &mut hops {
         hop.translated = translated.contains(&(hop.client, hop.server));
     }
-    let depths = depths(&hops, &fronts);
-    for (hop, depth) in hops.iter_mut().zip(depths) {
-        hop.depth = depth;
-    }
-    hops.retain(|hop| hop.client_timer.is_some() || hop.held.is_some() || hop.server_timer.is_some() || hop.path.1.is_some());
     hops.sort_by_key(|hop| (hop.depth, hop.server, hop.client));
     hops
 }
@@ -272,28 +272,32 @@ fn links(legs: &Legs, connections: &Connections) -> (Proxied, BTreeSet<(IpAddr, 
     (proxied, translated)
 }
 
-/// How many hops lie before each.
-fn depths(hops: &[ChainHop], fronts: &BTreeMap<IpAddr, BTreeSet<Endpoint>>) -> Vec<u32> {
+/// How many hops lie before each server, where there are any.
+fn depths(samples: &Samples, fronts: &BTreeMap<IpAddr, BTreeSet<Endpoint>>) -> BTreeMap<Endpoint, u32> {
     let mut by_server: BTreeMap<Endpoint, u32> = BTreeMap::new();
+    if fronts.is_empty() {
+        return by_server;
+    }
     for _ in 0..LONGEST_PATH {
         let mut changed = false;
-        for hop in hops {
-            let depth = depth_of(hop, fronts, &by_server);
-            let known = by_server.entry(hop.server).or_insert(0);
-            if depth > *known {
-                *known = depth;
-                changed = true;
+        for (server, seen) in &samples.servers {
+            for client in seen.clients.keys().filter(|client| fronts.contains_key(client)) {
+                let depth = depth_of(*client, *server, fronts, &by_server);
+                if depth > by_server.get(server).copied().unwrap_or(0) {
+                    by_server.insert(*server, depth);
+                    changed = true;
+                }
             }
         }
         if !changed {
             break;
         }
     }
-    hops.iter().map(|hop| depth_of(hop, fronts, &by_server).min(LONGEST_PATH)).collect()
+    by_server
 }
 
-fn depth_of(hop: &ChainHop, fronts: &BTreeMap<IpAddr, BTreeSet<Endpoint>>, by_server: &BTreeMap<Endpoint, u32>) -> u32 {
-    let before = fronts.get(&hop.client).into_iter().flatten().filter(|front| **front != hop.server);
+fn depth_of(client: IpAddr, server: Endpoint, fronts: &BTreeMap<IpAddr, BTreeSet<Endpoint>>, by_server: &BTreeMap<Endpoint, u32>) -> u32 {
+    let before = fronts.get(&client).into_iter().flatten().filter(|front| **front != server);
     before.map(|front| by_server.get(front).map_or(1, |depth| depth.saturating_add(1))).max().unwrap_or(0).min(LONGEST_PATH)
 }
 

@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn endpoint(hand: Hand, product: &str, callers: Hand) -> ServerSamples {
-        let clients = [(std::net::IpAddr::from([10, 0, 0, 1]), pair(callers, &[]))].into();
+        let clients = [(std::net::IpAddr::from([10, 0, 0, 1]), Box::new(pair(callers, &[])))].into();
         ServerSamples { hand, product: product.to_string(), clients, ..Default::default() }
     }
 

@@ -8,7 +8,7 @@ use super::limits::{AgeLimit, CountLimit, age_limit, count_limit};
 use crate::app::Protocol;
 use crate::endpoint::Endpoint;
 use crate::observe::distribution::Distribution;
-use crate::observe::samples::{ClientSamples, ProbeSamples, Samples, SeenGap, ServerSamples};
+use crate::observe::samples::{ClientSamples, ProbeSamples, Samples, ServerSamples};
 use crate::report::TimerState;
 use crate::time::Span;
 
@@ -57,12 +57,6 @@ pub struct ProbeTimers {
 pub struct ClientKnowledge {
     /// The client's own idle timer.
     pub timer: Option<Timer>,
-    /// The longest gap after which a request was answered.
-    pub survived: Option<SeenGap>,
-    /// The longest gap after which it sent a request.
-    pub reused: Option<SeenGap>,
-    /// The longest idle time that it let pass without closing.
-    pub held: Option<SeenGap>,
     /// TCP keepalive, where the client probed.
     pub probes: Option<Box<ProbeTimers>>,
 }
@@ -74,8 +68,8 @@ pub struct ServerKnowledge {
     pub server: Option<Timer>,
     /// Idle timers by host name, where they differ.
     pub hosts: BTreeMap<String, Timer>,
-    /// Clients, by host.
-    pub clients: BTreeMap<IpAddr, ClientKnowledge>,
+    /// Clients of which a timer is known, by host.
+    pub clients: BTreeMap<IpAddr, Box<ClientKnowledge>>,
     /// The longest gap after which a request was answered.
     pub longest_survived: Option<Span>,
     /// The longest silence of the wire after which a request was answered.
@@ -194,7 +188,7 @@ fn server(seen: &ServerSamples, samples: &Samples) -> ServerKnowledge {
     ServerKnowledge {
         server: shortest.or(overall).filter(|timer| !by_age(timer)),
         hosts,
-        clients: seen.clients.iter().map(|(host, pair)| (*host, client(pair))).collect(),
+        clients: seen.clients.iter().filter_map(|(host, pair)| Some((*host, client(pair)?))).collect(),
         longest_survived: seen.survived.longest(),
         survived_wire,
         shortest_failed: failed.iter().copied().filter(|idle| survived_wire.is_none_or(|survived| survived < *idle)).min(),
@@ -227,15 +221,11 @@ fn differing_hosts(seen: &ServerSamples, samples: &Samples, overall: Option<&Tim
     if differ || (overall.is_none_or(|timer| !timer.is_measured()) && !timers.is_empty()) { timers } else { BTreeMap::new() }
 }
 
-fn client(pair: &ClientSamples) -> ClientKnowledge {
-    let survived = pair.held.map(|gap| gap.idle);
-    ClientKnowledge {
-        timer: pair.closes.as_deref().and_then(|closes| idle_timer(&closes.idle, survived)),
-        survived: pair.survived,
-        reused: pair.reused,
-        held: pair.held,
-        probes: pair.probes.as_deref().map(|seen| Box::new(probes(seen))),
-    }
+fn client(pair: &ClientSamples) -> Option<Box<ClientKnowledge>> {
+    let held = pair.held.map(|gap| gap.idle);
+    let timer = pair.closes.as_deref().and_then(|closes| idle_timer(&closes.idle, held));
+    let probes = pair.probes.as_deref().map(|seen| Box::new(probes(seen)));
+    (timer.is_some() || probes.is_some()).then(|| Box::new(ClientKnowledge { timer, probes }))
 }
 
 fn probes(seen: &ProbeSamples) -> ProbeTimers {

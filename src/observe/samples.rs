@@ -131,8 +131,8 @@ pub struct ServerSamples {
     pub immediate: ImmediateCloses,
     /// By host name, where the client says it.
     pub hosts: BTreeMap<HostId, HostSamples>,
-    /// By client host; filled by [`Samples::finish`].
-    pub clients: BTreeMap<IpAddr, ClientSamples>,
+    /// By client host; filled by [`Samples::finish`]. Boxed: most servers have few clients, and a map makes room for eleven at once.
+    pub clients: BTreeMap<IpAddr, Box<ClientSamples>>,
     /// Gaps after which a request was answered.
     pub survived: Distribution,
     /// The longest silence of the wire after which a request was answered: what tables on the way allow.
@@ -182,7 +182,8 @@ pub struct Samples {
     pub names: Vec<ArrayString<48>>,
     numbers: BTreeMap<ArrayString<48>, HostId>,
     seen_servers: Vec<(Endpoint, ServerSamples)>,
-    seen_clients: Vec<(u32, IpAddr, ClientSamples)>,
+    #[allow(clippy::vec_box)] // the boxes themselves are put in order at the end
+    seen_clients: Vec<(u32, IpAddr, Box<ClientSamples>)>,
     server_numbers: HashMap<Endpoint, u32, ahash::RandomState>,
     client_numbers: HashMap<(u32, IpAddr), u32, ahash::RandomState>,
 }
@@ -197,7 +198,7 @@ impl Samples {
     /// The samples of a connection's client at its server; `None` when too many were seen.
     pub fn client(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ClientSamples> {
         let number = self.client_number(place, connection)?;
-        self.seen_clients.get_mut(number as usize).map(|(.., samples)| samples)
+        self.seen_clients.get_mut(number as usize).map(|(.., samples)| &mut **samples)
     }
 
     fn client_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
@@ -211,7 +212,7 @@ impl Samples {
             return place.client;
         }
         let number = u32::try_from(self.seen_clients.len()).ok().filter(|_| self.seen_clients.len() < KEPT_CLIENTS)?;
-        self.seen_clients.push((server, client, ClientSamples::default()));
+        self.seen_clients.push((server, client, Box::default()));
         self.client_numbers.insert((server, client), number);
         place.client = Some(number);
         place.client
