@@ -144,13 +144,16 @@ proptest! {
     #[test]
     fn damaged_compressed_data_gives_the_same_report_for_any_size_of_reads(
         at in any_capture(),
-        format in 0..4_u8,
+        format in 0..5_u8,
         place in any::<prop::sample::Index>(),
         change in prop::option::of(1..=255_u8),
         sizes in prop::collection::vec(1..3_000_usize, 2),
     ) {
         let (name, octets) = &captures()[at];
-        let mut stored = targets::decompressors::compress(format, octets);
+        let mut stored = match format {
+            4 => fs::read(root().join("fixtures/formats/plain.pcap.xz")).unwrap(), // there is no encoder at hand
+            _ => targets::decompressors::compress(format, octets),
+        };
         let place = place.index(stored.len());
         match change {
             Some(change) => stored[place] ^= change,
