@@ -217,3 +217,32 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn octets_seen_are_a_set_whatever_the_order_of_the_segments(pieces in prop::collection::vec((0..400_usize, 0..40_usize), 1..60)) {
+        let mut coverage = afterfin::tcp::coverage::Coverage::default();
+        let mut seen = [false; 440];
+        let position = |at: usize| i64::try_from(at).unwrap() + (1 << 32);
+        for (start, length) in pieces {
+            let new = seen[start..start + length].iter().any(|octet| !octet);
+            prop_assert_eq!(coverage.contains(position(start), position(start + length)), !new || length == 0 && coverage.contains(position(start), position(start)));
+            coverage.add(position(start), position(start + length));
+            seen[start..start + length].fill(true);
+            prop_assert_eq!(coverage.octets(), seen.iter().filter(|octet| **octet).count() as u64);
+            let runs = seen.chunk_by(|one, two| one == two).filter(|run| run[0]).count();
+            prop_assert_eq!(coverage.has_holes(), runs > 1);
+        }
+    }
+}
+
+#[test]
+fn tracker_that_has_seen_nothing_has_no_connection() {
+    let tracker = Tracker::new(Thresholds::default());
+    assert!(tracker.connections().is_empty());
+    let mut play = Play { hosts: [Host::default(); 2], tracker, time: BEGIN, number: 0, real: vec![] };
+    play.handshake();
+    assert!(!play.tracker.connections().is_empty());
+}

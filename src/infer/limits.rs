@@ -160,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn counts_most_of_which_are_equal_are_not_scattered() {
+        let seen = |counts: [u32; 6]| {
+            let ages = [3110, 3020, 3050, 3160, 3080, 3100];
+            let list: Vec<CloseFacts> =
+                (0..6_u64).zip(counts).zip(ages).map(|((stream, count), age)| close(stream, 1, age, count)).collect();
+            age_limit(&samples(&list)).is_some()
+        };
+        assert!(seen([10, 40, 25, 10, 33, 10]), "half of them");
+        assert!(!seen([10, 40, 10, 10, 33, 10]), "more than half");
+    }
+
+    #[test]
     fn equal_ages_of_connections_that_were_opened_and_closed_together_are_no_limit() {
         let mut list = [close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3), close(3, 1500, 60_005, 8)];
         for close in &mut list {
