@@ -305,6 +305,16 @@ mod tests {
     }
 
     #[test]
+    fn first_probe_and_the_interval_have_defaults_of_their_own() {
+        let probes = |seconds, what| matching(&Sight { what, ..sight(seconds, TimerSide::Path, "", 80) });
+        let linux = probes(7_200.0, TimerKind::KeepaliveIdle);
+        assert!(linux.iter().any(|hint| hint.contains("tcp_keepalive_time")), "{linux:?}");
+        assert!(probes(75.0, TimerKind::KeepaliveInterval).iter().any(|hint| hint.contains("tcp_keepalive_intvl")));
+        assert!(probes(7_200.0, TimerKind::KeepaliveInterval).iter().all(|hint| !hint.contains("tcp_keepalive_time")));
+        assert_eq!(probes(7_200.0, TimerKind::KeepaliveCount), [""; 0], "a count is no time");
+    }
+
+    #[test]
     fn client_timer_matches_clients_and_proxies_only() {
         let hints = matching(&sight(90.0, TimerSide::Client, "", 80));
         assert!(hints.iter().any(|hint| hint.contains("IdleConnTimeout")), "{hints:?}");

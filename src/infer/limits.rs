@@ -150,6 +150,14 @@ mod tests {
     }
 
     #[test]
+    fn age_that_less_than_six_of_ten_closes_have_in_common_is_no_limit() {
+        let same = [close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3)];
+        let others = [close(3, 700, 21_000, 2), close(4, 900, 34_000, 5), close(5, 400, 47_000, 6)];
+        assert!(age_limit(&samples(&[&same[..], &others[..2]].concat())).is_some());
+        assert_eq!(age_limit(&samples(&[&same[..], &others].concat())), None);
+    }
+
+    #[test]
     fn closes_right_after_a_response_at_one_age_are_a_limit_if_the_counts_differ() {
         let seen = samples(&[close(0, 1, 3110, 26), close(1, 1, 3020, 19), close(2, 2, 3050, 15), close(3, 1, 3160, 12)]);
         assert_eq!(age_limit(&seen).map(|limit| limit.samples), Some(4));
