@@ -64,6 +64,18 @@ fn two_resets_with_one_number_are_no_trace_of_an_uncaptured_fin() {
     assert_eq!(kinds(&report(&lines(5_039))), [Kind::StateLost]);
 }
 
+#[test]
+fn server_that_closes_soon_after_an_answer_has_not_refused_the_connection() {
+    let lost = |words: &str| {
+        let lines = format!(
+            "{OPEN}{words}0.01 S>C PSH,ACK len=40\n0.011 C>S ACK\n0.5 S>C FIN,ACK\n0.51 C>S ACK\n20 C>S PSH,ACK len=30\n20.001 S>C RST\n"
+        );
+        kinds(&report(&lines)).contains(&Kind::StaleReuse)
+    };
+    assert!(lost("0.001 C>S PSH,ACK len=30\n"));
+    assert!(!lost(""), "a greeting and a close, before the client's first word: the server takes no more connections");
+}
+
 // ---- who gave up, and how ------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -114,6 +126,17 @@ fn syn_is_unanswered_once_its_first_repetition_is_due_and_the_server_stands() {
     assert!(fails(&format!("{STANDS}5 C>S SYN\n5.2 C>S SYN seq=1000\n")), "it was sent again");
     assert!(fails(&format!("{STANDS}5 C>S SYN\n5.0002 S>C RST,ACK win=0\n")), "refused by a server that others talk to");
     assert!(!fails("5 C>S SYN\n5.0002 S>C RST,ACK win=0\n"), "nobody is known to listen there");
+}
+
+#[test]
+fn syn_that_only_an_old_acknowledgement_answers_has_failed_once_its_repetition_is_due() {
+    let challenged = |end: &str| {
+        let lines = format!("{OPEN}{ANSWERED}60 C>S SYN seq=700000\n60.001 S>C ACK seq=5039 ack=1029\n{end} D>S PSH,ACK len=9\n");
+        let report = report(&lines);
+        report.findings.iter().any(|finding| finding.kind == Kind::ConnectFailed && finding.headline.contains("old incarnation"))
+    };
+    assert!(challenged("61"));
+    assert!(!challenged("60.9"));
 }
 
 #[test]

@@ -63,6 +63,8 @@ fn syn_or_syn_ack_seen_later_replaces_a_guess() {
     assert_eq!((port, basis), (8_080, RoleBasis::Syn));
     let (port, basis) = client(8_080, 40_000, "0 A>B SYN uncaptured\n0.01 B>A SYN,ACK\n0.02 A>B ACK\n");
     assert_eq!((port, basis), (8_080, RoleBasis::SynAck));
+    let (port, basis) = client(8_080, 40_000, "0 A>B ACK seq=1001 ack=5001\n0.001 B>A SYN,ACK seq=5000 ack=1001\n");
+    assert_eq!((port, basis), (8_080, RoleBasis::SynAck), "it stands behind a segment by which the roles were guessed");
 }
 
 #[test]
