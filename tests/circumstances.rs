@@ -71,10 +71,10 @@ fn silence_is_surer_a_drop_where_the_server_talks_to_others() {
         let finding = of(&report, Kind::SilentDrop)[0];
         (finding.confidence, finding.candidates.iter().any(|text| text.contains("down or unreachable")))
     };
-    assert_eq!(drop("").1, true, "nothing is heard of the server any more");
+    assert!(drop("").1, "nothing is heard of the server any more");
     let talks = |who: char, at: u32| format!("{at} {who}>S PSH,ACK {GET}\n{at}.01 S>{who} PSH,ACK {OK}\n");
     assert_eq!(drop(&talks('D', 402)), (Confidence::Likely, false));
-    assert_eq!(drop(&talks('D', 300)).1, true, "that was before");
+    assert!(drop(&talks('D', 300)).1, "that was before");
     // whoever spoke last and next to last, the silent connection's own server is alive
     assert_eq!(drop(&format!("{}{}", talks('D', 402), talks('E', 404))), (Confidence::Likely, false));
 }
@@ -89,9 +89,9 @@ fn reset_far_earlier_than_the_server_ever_answers_is_not_the_servers() {
         (rst.origin, rst.origin_basis.contains("never answers in less than"))
     };
     assert_eq!(origin(0.06, 0.001, 60.0), (RstOrigin::Other, true));
-    assert_eq!(origin(0.06, 0.06, 60.0).1, false, "as late as every answer");
-    assert_eq!(origin(0.06, 0.031, 60.0).1, false, "more than half of the usual time: it may vary");
-    assert_eq!(origin(0.001, 0.0002, 60.0).1, false, "a server so near may be as quick as that");
+    assert!(!origin(0.06, 0.06, 60.0).1, "as late as every answer");
+    assert!(!origin(0.06, 0.031, 60.0).1, "more than half of the usual time: it may vary");
+    assert!(!origin(0.001, 0.0002, 60.0).1, "a server so near may be as quick as that");
 }
 
 #[test]

@@ -42,12 +42,10 @@ fn report(path: &Path, timelines: u64) -> Value {
 /// A value on one line; nothing where it says nothing.
 fn inline(value: &Value) -> Option<String> {
     match value {
-        Value::Null | Value::Bool(false) => None,
+        Value::Null | Value::Bool(false) | Value::Array(_) => None,
         Value::String(text) => (!text.is_empty()).then(|| text.clone()),
         Value::Number(number) => (number.as_f64() != Some(0.0)).then(|| number.to_string()),
         Value::Bool(true) => Some("yes".to_owned()),
-        Value::Array(values) if values.is_empty() => None,
-        Value::Array(_) => None,
         Value::Object(members) if members.len() == 2 && members.contains_key("ip") && members.contains_key("port") => {
             Some(format!("{}:{}", members["ip"].as_str().unwrap(), members["port"]))
         }

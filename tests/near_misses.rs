@@ -221,11 +221,7 @@ fn long_timeline_says_once_and_in_its_place_how_much_it_leaves_out() {
         let _ = writeln!(lines, "{number}.01 S>C PSH,ACK \"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\"");
     }
     // the timeline that stands beside a finding is short, the one that was asked for is whole
-    let _ = writeln!(
-        lines,
-        "410 S>C FIN,ACK\n411 C>S ACK\n{}\n420.001 S>C RST",
-        "420 C>S PSH,ACK \"GET /late HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\""
-    );
+    lines += "410 S>C FIN,ACK\n411 C>S ACK\n420 C>S PSH,ACK \"GET /late HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"\n420.001 S>C RST\n";
     let mut report = Script::new(&lines).report();
     let timeline = report.groups.remove(0).timeline.unwrap();
     assert!(timeline.omitted > 0);
@@ -309,9 +305,9 @@ fn probe_and_repetition_after_the_other_sides_fin_are_no_payload_after_it() {
 
 #[test]
 fn burst_of_segments_that_was_captured_twice_is_counted_once() {
-    let lines: String = (0..3).map(|at| format!("0.00{at} C>S PSH,ACK len=100 name=s{at}\n")).collect();
-    let again: String = (0..3).map(|at| format!("+0.00001 again s{at}\n")).collect();
-    let report = report(&format!("{lines}{again}"));
+    let sent = "0.000 C>S PSH,ACK len=100 name=a\n0.001 C>S PSH,ACK len=100 name=b\n0.002 C>S PSH,ACK len=100 name=c\n";
+    let again = "+0.00001 again a\n+0.00001 again b\n+0.00001 again c\n";
+    let report = report(&format!("{sent}{again}"));
     let side = &report.connections[0].client_to_server;
     assert_eq!((side.segments, side.duplicates, side.retransmissions, side.unique_octets), (6, 3, 0, 300));
 }

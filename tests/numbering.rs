@@ -191,7 +191,9 @@ proptest! {
         let hosts = [1_000, 5_000].map(|initial| Host { initial, ..Host::default() });
         let mut play = Play { hosts, tracker: Tracker::new(thresholds), time: BEGIN, number: 0, real: vec![] };
         play.handshake();
-        events.into_iter().for_each(|event| play.act(event));
+        for event in events {
+            play.act(event);
+        }
         play.time = play.time + Span(rest);
         let connection = play.tracker.connection(0).unwrap();
         let last = connection.final_gap(play.time, thresholds.idle_gap);
