@@ -62,6 +62,11 @@ fn two_resets_with_one_number_are_no_trace_of_an_uncaptured_fin() {
     let lines = |second: u32| format!("{OPEN}{ANSWERED}{}\n60.0004 S>C RST seq=5039\n60.0005 S>C RST seq={second}\n", request("60"));
     assert_eq!(kinds(&report(&lines(5_040))), [Kind::CloseRace], "one number apart: a FIN stands between them");
     assert_eq!(kinds(&report(&lines(5_039))), [Kind::StateLost]);
+    let unseen_fin = |lines: String| report(&lines).findings.iter().any(|finding| finding.headline.contains("the capture does not show"));
+    assert!(unseen_fin(lines(5_040)));
+    // a socket that is gone answers without ACK; others do not tell of a FIN
+    assert!(!unseen_fin(lines(5_040).replace("RST seq", "RST,ACK win=0 seq")));
+    assert!(!unseen_fin(lines(5_040).replace("RST seq=5040", "RST,ACK win=0 seq=5040")));
 }
 
 #[test]
@@ -167,7 +172,7 @@ fn syn_with_the_same_number_reopens_only_what_was_closed() {
 #[test]
 fn syn_ack_near_numbers_seen_before_is_late_and_one_far_away_begins_a_connection() {
     let connections = |seq: u32| {
-        report(&format!("0 S>C PSH,ACK seq=5001 len=20\n0.001 S>C SYN,ACK seq={seq} ack=1001\n0.002 C>S ACK\n")).connections_total
+        report(&format!("0 S>C PSH,ACK seq=6001 len=20\n0.001 S>C SYN,ACK seq={seq} ack=1001\n0.002 C>S ACK\n")).connections_total
     };
     assert_eq!(connections(5_000), 1);
     assert_eq!(connections(2_000_005_000), 2);
