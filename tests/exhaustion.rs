@@ -315,6 +315,22 @@ fn pcapng_with_many_names_keeps_a_bounded_number() {
 }
 
 #[test]
+fn pcapng_with_names_of_a_megabyte_keeps_a_part_of_each() {
+    // a block of a megabyte: sixteen addresses with a name as long as a record can be
+    let units = 3 * scale();
+    let long = vec![b'x'; 0xfff8];
+    let run = feed("blocks of 1 MiB of names", GROUND_MIB + units / 20, &section(), units, |number, out| {
+        let names = (0..16).flat_map(|at: u64| {
+            let length = 0xfffc_u16.to_le_bytes();
+            [&[1, 0, length[0], length[1]][..], &low(number * 16 + at).to_be_bytes(), &long].concat()
+        });
+        out.write_all(&block(4, &names.chain([0; 4]).collect::<Vec<u8>>()))
+    });
+    assert_eq!(run.report["complete"], true, "{}", String::from_utf8_lossy(&run.output.stderr));
+    assert!(run.output.stdout.len() as u64 <= 20_000 + units * 16 * 300, "{} octets of report", run.output.stdout.len());
+}
+
+#[test]
 fn block_of_two_gigabytes_is_stepped_over_without_keeping_it() {
     // a custom block that claims 2 GiB; of it, as much comes as the scale says
     let claims = 0x8000_0000_u32.to_le_bytes();

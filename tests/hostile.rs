@@ -78,6 +78,14 @@ fn rendered(report: &Report) -> Vec<u8> {
     out
 }
 
+/// Where one outcome differs from another.
+fn apart(outcome: &Result<Vec<u8>, String>, other: &Result<Vec<u8>, String>) -> String {
+    let octets = |outcome: &Result<Vec<u8>, String>| outcome.clone().unwrap_or_else(String::into_bytes);
+    let (outcome, other) = (octets(outcome), octets(other));
+    let at = outcome.iter().zip(&other).take_while(|(one, two)| one == two).count().saturating_sub(100);
+    String::from_utf8_lossy(&outcome[at..outcome.len().min(at + 400)]).into_owned()
+}
+
 /// A fixture by its index, with so many octets changed.
 fn changed(at: usize, changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
     let mut octets = captures()[at].1.clone();
@@ -131,6 +139,36 @@ proptest! {
             input.compression = None;
         }
         prop_assert!(rendered(&pieces) == rendered(&whole), "{name}");
+    }
+
+    #[test]
+    fn damaged_compressed_data_gives_the_same_report_for_any_size_of_reads(
+        at in any_capture(),
+        format in 0..5_u8,
+        place in any::<prop::sample::Index>(),
+        change in prop::option::of(1..=255_u8),
+        sizes in prop::collection::vec(1..3_000_usize, 2),
+    ) {
+        let (name, octets) = &captures()[at];
+        let mut stored = match format {
+            4 => fs::read(root().join("fixtures/formats/plain.pcap.xz")).unwrap(), // there is no encoder at hand
+            _ => targets::decompressors::compress(format, octets),
+        };
+        let place = place.index(stored.len());
+        match change {
+            Some(change) => stored[place] ^= change,
+            None => stored.truncate(place),
+        }
+        let outcome = |size: usize| {
+            let capture = input::open(&stored, size).map_err(|error| error.to_string())?;
+            let options = AnalysisOptions::default();
+            Ok::<_, String>(rendered(&afterfin::analyzer::analyze(capture, &options, &std::sync::atomic::AtomicBool::new(false), &mut |_, _| {})))
+        };
+        let whole = outcome(usize::MAX);
+        for size in sizes {
+            let pieces = outcome(size);
+            prop_assert!(pieces == whole, "{name}, format {format}, reads of {size}: {}\n{}", apart(&pieces, &whole), apart(&whole, &pieces));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use afterfin::capture::{Capture, CaptureOptions, Source, Summary};
 use serde_json::Value;
@@ -309,17 +309,14 @@ fn inputs_are_opened_read_only() {
     drop(capture);
 }
 
-#[test]
-fn fifo_that_stalls_before_its_first_octet_can_be_interrupted() {
-    let place = tempfile::tempdir().unwrap();
-    let fifo = place.path().join("live");
+fn fifo(place: &Path) -> PathBuf {
+    let fifo = place.join("live");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let mut child = afterfin(&["--format", "json", fifo.to_str().unwrap()]).spawn().unwrap();
-    // The opening of a FIFO for writing ends when the program has opened it for reading.
-    let mut writer = File::options().write(true).open(&fifo).unwrap();
-    let head = &fs::read(fixture()).unwrap()[..600];
-    writer.write_all(head).unwrap();
-    kill(&child, "-INT");
+    fifo
+}
+
+/// What a program that was told to end writes to its standard output.
+fn last_words(child: &mut Child) -> Vec<u8> {
     let mut stdout = child.stdout.take().unwrap();
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
@@ -327,11 +324,56 @@ fn fifo_that_stalls_before_its_first_octet_can_be_interrupted() {
         stdout.read_to_end(&mut report).unwrap();
         tell.send(report)
     });
-    let report = told.recv_timeout(PATIENCE).expect("the program ends although its input stalls");
-    assert_eq!(end_of(child).code(), Some(2));
-    if !report.is_empty() {
-        let report: Value = serde_json::from_slice(&report).unwrap();
-        assert_eq!(report["complete"], false);
+    told.recv_timeout(PATIENCE).expect("the program ends although its input stalls")
+}
+
+#[test]
+fn fifo_that_stalls_can_be_interrupted_before_its_first_octet_and_later() {
+    let whole = fs::read(fixture()).unwrap();
+    for octets in [0, 3, 24, 600] {
+        let place = tempfile::tempdir().unwrap();
+        let fifo = fifo(place.path());
+        let mut child = afterfin(&["--format", "json", fifo.to_str().unwrap()]).spawn().unwrap();
+        // The opening of a FIFO for writing ends when the program has opened it for reading.
+        let mut writer = File::options().write(true).open(&fifo).unwrap();
+        writer.write_all(&whole[..octets]).unwrap();
+        kill(&child, "-INT");
+        let report = last_words(&mut child);
+        assert_eq!(end_of(child).code(), Some(2));
+        if !report.is_empty() {
+            let report: Value = serde_json::from_slice(&report).unwrap();
+            assert_eq!(report["complete"], false);
+        }
+        drop(writer);
     }
-    drop(writer);
+}
+
+#[test]
+#[cfg(target_os = "linux")] // proc(5)
+#[allow(clippy::disallowed_methods)] // patience has an end
+fn fifo_that_nobody_writes_to_can_be_interrupted() {
+    let place = tempfile::tempdir().unwrap();
+    let mut child = afterfin(&["--format", "json", fifo(place.path()).to_str().unwrap()]).spawn().unwrap();
+    // by then the program listens to signals and waits in the opening of the FIFO, or is about to
+    let tasks = format!("/proc/{}/task", child.id());
+    let waits = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "input");
+    let began = Instant::now();
+    while !fs::read_dir(&tasks).unwrap().any(|task| waits(task.unwrap())) {
+        assert!(began.elapsed() < PATIENCE, "the program never begins to read");
+        thread::yield_now();
+    }
+    kill(&child, "-INT");
+    assert_eq!(last_words(&mut child), b"");
+    assert_eq!(end_of(child).code(), Some(2));
+}
+
+#[test]
+fn directory_with_a_fifo_in_it_is_read_without_waiting() {
+    let place = tempfile::tempdir().unwrap();
+    fifo(place.path());
+    fs::copy(fixture(), place.path().join("incident.pcap")).unwrap();
+    let mut child = afterfin(&["--format", "json", "--recursive", place.path().to_str().unwrap()]).spawn().unwrap();
+    let report: Value = serde_json::from_slice(&last_words(&mut child)).unwrap();
+    assert_eq!(end_of(child).code(), Some(0));
+    assert_eq!(report["inputs"].as_array().unwrap().len(), 1);
 }

@@ -7,6 +7,7 @@
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
+use super::member::{self, Codec};
 use super::source::Meter;
 use super::stream::OctetStream;
 
@@ -25,6 +26,9 @@ pub(super) enum Compression {
     Xz,
 }
 
+/// What is said of data that no decoder can go on with.
+pub(super) const DAMAGED: &str = "what is stored is damaged";
+
 /// Octets that suffice to recognise any of them.
 pub(super) const MAGIC_OCTETS: usize = 6;
 
@@ -40,7 +44,7 @@ const FREE_OCTETS: u64 = 1 << 30;
 const LARGEST_RATIO: u64 = 10_000;
 
 /// First octets of a gzip member with the only method there is (RFC 1952, section 2.3.1).
-const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+pub(super) const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 /// First octets of a Zstandard frame (RFC 8878, section 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// First octets of an LZ4 frame, and of a legacy one.
@@ -91,11 +95,25 @@ impl Compression {
     /// Reads the content of a compressed stream. Octets behind the last member are an error, zero padding is not.
     pub(super) fn decode(self, source: OctetStream) -> io::Result<Box<dyn Read>> {
         Ok(match self {
-            Self::Gzip => Box::new(Members::<flate2::bufread::GzDecoder<OctetStream>>::new(source)),
-            Self::Bzip2 => Box::new(Members::<bzip2::bufread::BzDecoder<OctetStream>>::new(source)),
+            Self::Gzip => Box::new(Members::<member::Member<flate2::Decompress>>::new(source)),
+            Self::Bzip2 => Box::new(Members::<member::Member<bzip2::Decompress>>::new(source)),
             Self::Lz4 => Box::new(Members::<lz4_flex::frame::FrameDecoder<OctetStream>>::new(source)),
-            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(source)?),
+            Self::Zstd => Box::new(SameWords(zstd::stream::read::Decoder::with_buffer(source)?)),
             Self::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)),
+        })
+    }
+}
+
+/// The zstd decoder. In damaged data it finds now this, now that, as there was more or less room for what came before.
+struct SameWords<R>(R);
+
+impl<R: Read> Read for SameWords<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(|error| match error.to_string().as_str() {
+            "Data corruption detected" | "Destination buffer is too small" | "Src size is incorrect" => {
+                io::Error::new(io::ErrorKind::InvalidData, DAMAGED)
+            }
+            _ => error,
         })
     }
 }
@@ -137,27 +155,15 @@ trait Member: Read + Sized {
     fn end(self) -> OctetStream;
 }
 
-impl Member for flate2::bufread::GzDecoder<OctetStream> {
+impl<C: Codec> Member for member::Member<C> {
     fn follows(head: &[u8]) -> bool {
-        head.starts_with(&GZIP)
+        C::follows(head)
     }
     fn begin(source: OctetStream) -> Self {
         Self::new(source)
     }
     fn end(self) -> OctetStream {
-        self.into_inner()
-    }
-}
-
-impl Member for bzip2::bufread::BzDecoder<OctetStream> {
-    fn follows(head: &[u8]) -> bool {
-        head.starts_with(b"BZh")
-    }
-    fn begin(source: OctetStream) -> Self {
-        Self::new(source)
-    }
-    fn end(self) -> OctetStream {
-        self.into_inner()
+        self.into_source()
     }
 }
 

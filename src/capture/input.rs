@@ -12,7 +12,7 @@ use super::pcapng::{self, PcapngReader};
 use super::pcapng_blocks::Names;
 use super::pump::{Pump, PumpControl};
 use super::record::{Record, Step};
-use super::source::{Meter, OpenError, Tap, open_file};
+use super::source::{Fifo, Meter, OpenError, Tap, is_fifo, open_file};
 use super::stream::{BUFFER_OCTETS, OctetStream};
 use super::{InputSummary, Interface};
 use crate::frame::{Frame, FrameId, LinkType};
@@ -71,6 +71,9 @@ pub(super) struct Settings {
 impl Input {
     /// Opens a file. The second value is its size, if it can be opened again.
     pub(super) fn open_path(path: &Path, purpose: Purpose, settings: &Settings) -> Result<(Self, Option<u64>), OpenError> {
+        if is_fifo(path) {
+            return Ok((Self::open_stream(path.display().to_string(), Box::new(Fifo::new(path)), settings)?, None));
+        }
         let opened = open_file(path)?;
         // What cannot be opened again is read for good at once.
         let purpose = if opened.size.is_some() { purpose } else { Purpose::Read };
@@ -279,6 +282,10 @@ pub(super) struct Closed {
 
 /// Whether a file holds a capture that can be read, compressed or not.
 pub(super) fn is_capture(path: &Path) -> bool {
+    // a FIFO is not even opened: nobody may ever write to it
+    if !path.is_file() {
+        return false;
+    }
     let settings = Settings { hash: false, stop: Arc::default() };
     match open_file(path) {
         Ok(opened) if opened.size.is_some() => Input::open(String::new(), Box::new(opened.file), true, Purpose::Probe, &settings).is_ok(),

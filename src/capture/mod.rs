@@ -8,6 +8,7 @@ mod duplicates;
 mod expand;
 mod foreign;
 mod input;
+mod member;
 mod merge;
 mod notes;
 mod pcap;

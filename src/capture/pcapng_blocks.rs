@@ -21,8 +21,10 @@ const ISB_OSDROP: u16 = 7;
 const NRB_IPV4: u16 = 1;
 const NRB_IPV6: u16 = 2;
 
-/// Octets of a name or filter that are kept. Interface names have 16 on Linux; filters of some thousand addresses exist.
-const MAX_TEXT_OCTETS: usize = 4096;
+/// Octets of a filter that are kept: filters of some thousand addresses exist.
+const MAX_FILTER_OCTETS: usize = 4096;
+/// Octets of a name that are kept: as many as a host's name has (RFC 1035 section 2.3.4); an interface's has 15 on Linux, some 60 on Windows.
+const MAX_NAME_OCTETS: usize = 255;
 /// Names of addresses kept of one file: Wireshark writes all that it resolved, some thousand at most.
 const MAX_NAMES: usize = 65_536;
 /// Different interfaces kept of one file, over all sections; later ones share the last entry.
@@ -140,10 +142,10 @@ pub(super) fn add_interface(position: usize, block: &[u8], big_endian: bool, int
     let (mut resolution, mut offset_seconds, mut fcs_octets, mut description) = (6, 0, 0, None);
     for (code, value) in Options::new(block.get(16..).unwrap_or_default(), big_endian) {
         match code {
-            IF_NAME => described.name = Some(text(value)),
-            IF_DESCRIPTION => description = Some(text(value)),
+            IF_NAME => described.name = Some(text(value, MAX_NAME_OCTETS)),
+            IF_DESCRIPTION => description = Some(text(value, MAX_NAME_OCTETS)),
             // The first octet says of what kind: 0 is text, 1 is compiled.
-            IF_FILTER if value.first() == Some(&0) => described.filter = value.get(1..).map(text),
+            IF_FILTER if value.first() == Some(&0) => described.filter = value.get(1..).map(|filter| text(filter, MAX_FILTER_OCTETS)),
             IF_TSRESOL => resolution = value.first().copied().unwrap_or(6),
             IF_TSOFFSET => {
                 offset_seconds = value
@@ -218,13 +220,16 @@ impl Names {
             let Some((address, names)) = entry else { continue };
             // Several names may follow each other, each ended by a zero octet; the first is the one that tools show.
             if let Some(name) = names.split(|&octet| octet == 0).next().filter(|name| !name.is_empty()) {
-                self.0.push((address, text(name)));
+                self.0.push((address, text(name, MAX_NAME_OCTETS)));
             }
         }
     }
 }
 
-fn text(octets: &[u8]) -> String {
-    let kept = octets.get(..MAX_TEXT_OCTETS).unwrap_or(octets);
-    String::from_utf8_lossy(kept).trim_end_matches('\0').to_owned()
+/// At most so many octets as text, with a mark where more was there.
+fn text(octets: &[u8], most: usize) -> String {
+    match octets.get(..most) {
+        Some(kept) if kept.len() < octets.len() => String::from_utf8_lossy(kept).into_owned() + "…",
+        _ => String::from_utf8_lossy(octets).trim_end_matches('\0').to_owned(),
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,6 +94,38 @@ impl Read for Tap {
             digest.update(into.get(..octets).unwrap_or_default());
         }
         Ok(octets)
+    }
+}
+
+/// Whether a path names a FIFO, whose opening may wait.
+pub(super) fn is_fifo(path: &Path) -> bool {
+    #[cfg(unix)]
+    return std::fs::metadata(path).is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type()));
+    #[cfg(not(unix))]
+    return false;
+}
+
+/// A FIFO, opened when it is first read, in the thread that may wait: that takes until somebody opens it for writing (fifo(7)), and no signal
+/// ends it.
+pub(super) struct Fifo {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Fifo {
+    /// Does not open it yet.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: None }
+    }
+}
+
+impl Read for Fifo {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&self.path)?,
+        };
+        self.file.insert(file).read(into)
     }
 }
 

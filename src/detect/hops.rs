@@ -196,3 +196,15 @@ fn sentence(text: &str) -> String {
         None => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_out_of_a_capture_keeps_what_a_host_name_has() {
+        assert_eq!(clean("shop-1.example_x:8080"), "shop-1.example_x:8080");
+        assert_eq!(clean("[2001:db8::1]"), "[2001:db8::1]");
+        assert_eq!(clean("a b<i>`\u{1b}\u{202e}é$(x)"), "abix");
+    }
+}

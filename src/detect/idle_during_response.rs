@@ -118,6 +118,14 @@ mod tests {
     }
 
     #[test]
+    fn long_timer_may_fire_later_than_a_short_one() {
+        assert_eq!(products(300_550), products(300_020), "two in a thousand");
+        assert_eq!(products(300_700), [""; 0]);
+        assert_eq!(products(299_995), products(300_020), "the clocks of two machines differ by some milliseconds");
+        assert_eq!(products(299_980), [""; 0]);
+    }
+
+    #[test]
     fn timers_between_requests_are_no_read_timeouts() {
         assert_eq!(products(75_010), [""; 0], "nginx keepalive_timeout");
         assert_eq!(products(5_010), [""; 0], "Apache KeepAliveTimeout");

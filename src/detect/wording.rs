@@ -113,6 +113,13 @@ mod tests {
     }
 
     #[test]
+    fn subject_is_the_label_or_its_beginning() {
+        assert_eq!(subject(""), "Request");
+        assert_eq!(subject("GET /a/b/c/d/e/f/g/h/i/j/k/l"), "GET /a/b/c/d/e/f/g/h/i/j/k/l", "28 characters fit");
+        assert_eq!(subject("GET /a/b/c/d/e/f/g/h/i/j/k/lm"), "GET /a/b/c/d/e/f/g/h/i/j/k/…");
+    }
+
+    #[test]
     fn headline_is_cut() {
         assert_eq!(headline(&"x".repeat(200)).chars().count(), HEADLINE_CHARS);
     }

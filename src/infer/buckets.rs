@@ -35,6 +35,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn close_without_any_idle_time_is_in_no_bucket() {
+        let mut samples = Samples::default();
+        let server = samples.servers.entry(crate::endpoint::Endpoint::v4([10, 0, 0, 1], 80)).or_default();
+        server.by_server.idle.add(0, Span::ZERO);
+        server.by_server.idle.add(1, Span::from_secs(10));
+        assert_eq!(close_buckets(&samples), [(Span::from_secs(10), 1)]);
+    }
+
+    #[test]
     fn bucket_begins_at_its_lower_bound() {
         assert_eq!(bucket(Span::from_secs(10)), 10);
         assert_eq!(lower_bound(10), Span::from_secs(10));

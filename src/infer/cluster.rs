@@ -94,6 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn stragglers_beside_the_window_count_where_they_are_half_as_many_as_it_holds() {
+        let core = [10.0, 10.01, 10.02, 10.03, 10.04, 10.05];
+        let with = |beside: &[f64]| densest(&seconds(&[&core[..], beside].concat())).unwrap().samples;
+        assert_eq!(with(&[10.6, 10.7, 10.8]), 6, "three to six change nothing");
+        assert_eq!(with(&[10.6, 10.7, 10.8, 10.9]), 10);
+    }
+
+    #[test]
     fn three_percent_of_an_hour_is_one_cluster() {
         let cluster = densest(&seconds(&[3600.0, 3650.0, 3700.0])).unwrap();
         assert_eq!(cluster.samples, 3);

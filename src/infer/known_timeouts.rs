@@ -275,6 +275,46 @@ mod tests {
     }
 
     #[test]
+    fn port_of_a_database_names_its_own_timeout() {
+        let hints = matching(&sight(28_800.0, TimerSide::Server, "", 3306));
+        assert!(!hints.is_empty() && hints.iter().all(|hint| hint.contains("MySQL") || hint.contains("MariaDB")), "{hints:?}");
+        assert!(matching(&sight(75.0, TimerSide::Server, "", 3306)).is_empty(), "nginx does not listen there");
+    }
+
+    #[test]
+    fn measured_value_may_differ_by_some_percent_of_a_long_default() {
+        let near = |seconds: f64| matching(&sight(seconds, TimerSide::Server, "", 3306));
+        assert_eq!(near(28_900.0), near(28_800.0));
+        assert!(near(33_000.0).is_empty());
+    }
+
+    #[test]
+    fn products_are_known_by_the_names_they_give_themselves() {
+        for (own, row) in [
+            ("kestrel", "ASP.NET Core Kestrel"),
+            ("openresty/1.25", "nginx"),
+            ("apache/2.4.57", "Apache httpd"),
+            ("apache-coyote/1.1", "Tomcat"),
+            ("microsoft-iis/10.0", "IIS"),
+            ("istio-envoy", "Envoy/Istio"),
+            ("awselb/2.0", "AWS ALB"),
+        ] {
+            assert!(names_same(own, row), "{own} {row}");
+            assert!(!names_same(own, "HAProxy"), "{own}");
+        }
+    }
+
+    #[test]
+    fn first_probe_and_the_interval_have_defaults_of_their_own() {
+        let probes = |seconds, what| matching(&Sight { what, ..sight(seconds, TimerSide::Path, "", 80) });
+        let linux = probes(7_200.0, TimerKind::KeepaliveIdle);
+        assert!(linux.iter().any(|hint| hint.contains("tcp_keepalive_time")), "{linux:?}");
+        assert!(probes(75.0, TimerKind::KeepaliveInterval).iter().any(|hint| hint.contains("tcp_keepalive_intvl")));
+        assert!(probes(7_200.0, TimerKind::KeepaliveInterval).iter().all(|hint| !hint.contains("tcp_keepalive_time")));
+        assert_eq!(probes(7_200.0, TimerKind::KeepaliveCount), [""; 0], "a count is no time");
+    }
+
+    #[test]
     fn client_timer_matches_clients_and_proxies_only() {
         let hints = matching(&sight(90.0, TimerSide::Client, "", 80));
         assert!(hints.iter().any(|hint| hint.contains("IdleConnTimeout")), "{hints:?}");

@@ -150,6 +150,14 @@ mod tests {
     }
 
     #[test]
+    fn age_that_less_than_six_of_ten_closes_have_in_common_is_no_limit() {
+        let same = [close(0, 200, 60_010, 9), close(1, 3000, 60_000, 7), close(2, 9000, 60_020, 3)];
+        let others = [close(3, 700, 21_000, 2), close(4, 900, 34_000, 5), close(5, 400, 47_000, 6)];
+        assert!(age_limit(&samples(&[&same[..], &others[..2]].concat())).is_some());
+        assert_eq!(age_limit(&samples(&[&same[..], &others].concat())), None);
+    }
+
+    #[test]
     fn closes_right_after_a_response_at_one_age_are_a_limit_if_the_counts_differ() {
         let seen = samples(&[close(0, 1, 3110, 26), close(1, 1, 3020, 19), close(2, 2, 3050, 15), close(3, 1, 3160, 12)]);
         assert_eq!(age_limit(&seen).map(|limit| limit.samples), Some(4));
@@ -157,6 +165,18 @@ mod tests {
         assert_eq!(age_limit(&same_pace), None, "a constant pace gives a constant count: either may be the limit");
         let short = samples(&[close(0, 1, 80, 1), close(1, 1, 300, 4), close(2, 2, 120, 2), close(3, 1, 200, 3)]);
         assert_eq!(age_limit(&short), None, "each page has its own number of requests and takes its own time");
+    }
+
+    #[test]
+    fn counts_most_of_which_are_equal_are_not_scattered() {
+        let seen = |counts: [u32; 6]| {
+            let ages = [3110, 3020, 3050, 3160, 3080, 3100];
+            let list: Vec<CloseFacts> =
+                (0..6_u64).zip(counts).zip(ages).map(|((stream, count), age)| close(stream, 1, age, count)).collect();
+            age_limit(&samples(&list)).is_some()
+        };
+        assert!(seen([10, 40, 25, 10, 33, 10]), "half of them");
+        assert!(!seen([10, 40, 10, 10, 33, 10]), "more than half");
     }
 
     #[test]

@@ -283,6 +283,25 @@ mod tests {
     }
 
     #[test]
+    fn two_closes_among_shorter_ones_that_a_survived_gap_excludes_are_no_timer() {
+        assert_eq!(found(&[10.0, 10.01], Some(9.0)), Some((10_000, TimerState::Suggested)));
+        assert_eq!(found(&[2.0, 10.0, 10.01], Some(9.0)), None, "what closed after 2 s may have closed these as well");
+    }
+
+    #[test]
+    fn server_that_resets_most_of_its_idle_connections_closes_by_rst() {
+        let closes_by_rst = |resets: u64| {
+            let mut seen = ServerSamples::default();
+            for stream in 0..4 {
+                seen.by_server.idle.add(stream, span(10.0));
+            }
+            seen.by_server.resets = resets;
+            server(&seen, &Samples::default()).closes_by_rst
+        };
+        assert_eq!([0, 2, 3, 4].map(closes_by_rst), [false, false, true, true]);
+    }
+
+    #[test]
     fn scattered_closes_are_no_timer() {
         assert_eq!(found(&[1.0, 3.0, 5.5, 8.0, 11.0, 14.5, 18.0], None), None);
     }
