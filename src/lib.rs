@@ -9,6 +9,7 @@ pub mod analyzer;
 pub mod app;
 pub mod capture;
 pub mod cli;
+pub mod dataset;
 pub mod decode;
 pub mod detect;
 pub mod endpoint;

@@ -17,12 +17,14 @@ mod job;
 mod links;
 mod man;
 mod names;
+mod new_file;
 mod options;
 mod output;
 mod pager;
 mod payload;
 mod progress;
 mod report;
+mod segments;
 mod timeline;
 mod values;
 mod wireshark;
@@ -91,6 +93,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Connections(args) => connections::run(&args),
         Command::Timeline(args) => timeline::run(&args),
         Command::Extract(args) => extract::run(&args),
+        Command::Segments(args) => segments::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Wireshark(args) => wireshark::run(&args),
