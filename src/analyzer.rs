@@ -1,61 +1,39 @@
 //! Wires the stages and keeps the account of every frame.
 
+mod batches;
+mod intake;
 mod picture;
 mod points;
 mod rows;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+
+use intake::{Account, Intake, Sink};
 
 use crate::capture::Capture;
-use crate::decode::{DecodeOptions, Decoded, Decoder, SHORT_HEADER};
+use crate::decode::{DecodeOptions, Decoder};
 use crate::detect::context::Context;
 use crate::detect::{cost, detect, groups, hops, timeline, verdict};
 use crate::endpoint::Endpoint;
 use crate::frame::FrameId;
 use crate::infer::buckets::close_buckets;
 use crate::infer::{Timers, chain};
-use crate::observe::Observer;
+use crate::observe::{HalfClosedTimes, Observer};
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Finding, Report, Timeline};
-use crate::segment::{IncompleteDatagram, Segment};
+use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
 use crate::tcp::{Step, Tracker};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
 /// So many connections with findings get a timeline of their own; a page with more would not be read.
 const FINDING_TIMELINES: usize = 200;
 
-/// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
-/// default is conntrack's 5 days for established connections).
-const LONGEST_PAUSE: Span = Span::from_secs(5 * 24 * 3600);
 /// So many senders of datagrams that never became whole are told apart.
 const KEPT_INCOMPLETE: usize = 64;
-/// So many pauses are kept.
-const KEPT_PAUSES: usize = 1024;
-
-/// What every frame was: the sums are printed.
-#[derive(Debug, Default)]
-struct Account {
-    frames: u64,
-    segments: u64,
-    /// Segments that share a frame with an earlier one.
-    further: u64,
-    /// Segments that were sFlow samples.
-    sampled: u64,
-    incomplete_fragments: u64,
-    incomplete: Vec<Incomplete>,
-    skipped: BTreeMap<&'static str, u64>,
-    malformed: BTreeMap<&'static str, u64>,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    untimed: u64,
-    latest: Option<Timestamp>,
-    pauses: Vec<(Timestamp, Timestamp)>,
-}
-
 /// Datagrams of one sender that never became whole.
 #[derive(Debug)]
 struct Incomplete {
@@ -68,8 +46,65 @@ struct Incomplete {
     count: u64,
 }
 
-impl Account {
-    fn incomplete(&mut self, datagram: &IncompleteDatagram, stream: Option<u64>) {
+/// The second half of the analysis: what the segments do to their connections, and what that means.
+struct Following {
+    tracker: Tracker,
+    observer: Observer,
+    step: Step,
+    incomplete: Vec<Incomplete>,
+    /// Connections that were reduced to their facts because memory was short.
+    given_up: u64,
+    /// What was read ahead, so that it is not left out as useless.
+    touched: u64,
+}
+
+impl Sink for Following {
+    #[inline]
+    fn expect(&mut self, segment: &Segment<'_>) {
+        let (at, connection) = self.tracker.touch(segment);
+        self.touched = self.touched.wrapping_add(connection).wrapping_add(self.observer.touch(at));
+    }
+
+    #[inline]
+    fn segment(&mut self, segment: &Segment<'_>) {
+        let Self { tracker, observer, step, given_up, .. } = self;
+        tracker.push_into(segment, step);
+        if let Some(connection) = tracker.connection(step.connection) {
+            let replaced = step.replaced.and_then(|at| tracker.connection(at));
+            observer.observe(step, connection, replaced);
+        }
+        while let Some(at) = tracker.next_over(step.mark.time) {
+            if let Some(HalfClosedTimes(half_closed)) = tracker.connection(at).and_then(|connection| observer.release(at, connection)) {
+                tracker.end(at, half_closed);
+            }
+        }
+        while let Some(at) = tracker.next_to_give_up() {
+            if let Some(HalfClosedTimes(half_closed)) = observer.release_early(at) {
+                tracker.end(at, half_closed);
+                *given_up += 1;
+            }
+        }
+    }
+
+    fn quote(&mut self, quote: &IcmpQuote) {
+        if let Some(at) = self.tracker.icmp(quote)
+            && let Some(connection) = self.tracker.connection(at)
+        {
+            self.observer.icmp(at, quote, connection);
+        }
+    }
+
+    fn short_header(&mut self, src: Endpoint, dst: Endpoint, tenant: u32) {
+        self.tracker.reserve(src, dst, tenant);
+    }
+
+    /// A datagram that was given up is evidence about its connection.
+    fn incomplete(&mut self, datagram: &IncompleteDatagram) {
+        let known = self.tracker.incomplete(datagram);
+        if let Some((at, side)) = known {
+            self.observer.incomplete(at, side, datagram);
+        }
+        let stream = known.and_then(|(at, _)| self.tracker.connection(at)).map(|connection| connection.stream);
         let same = |known: &&mut Incomplete| (known.src, known.dst, known.stream) == (datagram.src, datagram.dst, stream);
         if let Some(known) = self.incomplete.iter_mut().find(same) {
             known.count += 1;
@@ -79,78 +114,32 @@ impl Account {
             self.incomplete.push(Incomplete { src, dst, stream, first, count: 1 });
         }
     }
-
-    fn time(&mut self, time: Option<Timestamp>) {
-        let Some(time) = time else {
-            self.untimed += 1;
-            return;
-        };
-        if let Some(latest) = self.latest.replace(time)
-            && time.since(latest) > LONGEST_PAUSE
-            && self.pauses.len() < KEPT_PAUSES
-        {
-            self.pauses.push((latest, time));
-        }
-        self.first = Some(self.first.map_or(time, |known| known.min(time)));
-        self.last = Some(self.last.map_or(time, |known| known.max(time)));
-    }
 }
 
 /// Reads the whole capture and makes the report. `interrupted` is looked at between frames: once true, the report is made of what was
 /// read (`complete: false`). `progress` is called now and then with octets read and the total, if known.
 pub fn analyze(
-    mut capture: Capture,
+    capture: Capture,
     options: &AnalysisOptions,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Report {
-    let mut decoder = Decoder::new(DecodeOptions { separate: options.separate });
-    let mut tracker = Tracker::new(options.thresholds);
-    let mut observer = Observer::new(options);
-    let mut step = Step::default();
-    let mut account = Account::default();
-    let mut stopped = false;
-    loop {
-        if account.frames.is_multiple_of(PROGRESS_EVERY) {
-            let (done, total) = capture.progress();
-            progress(done, total);
-        }
-        if interrupted.load(Ordering::Relaxed) {
-            stopped = true;
-            break;
-        }
-        let Some(frame) = capture.next_frame() else { break };
-        account.frames += 1;
-        account.time(frame.time);
-        match decoder.decode(&frame) {
-            Decoded::Segment(segment) => {
-                take(&segment, &mut account, &mut tracker, &mut observer, &mut step);
-                while let Some(further) = decoder.more(&frame) {
-                    account.further += 1;
-                    take(&further, &mut account, &mut tracker, &mut observer, &mut step);
-                }
-            }
-            Decoded::IcmpQuote(quote) => {
-                *account.skipped.entry("icmp error").or_default() += 1;
-                if let Some(at) = tracker.icmp(&quote)
-                    && let Some(connection) = tracker.connection(at)
-                {
-                    observer.icmp(at, &quote, connection);
-                }
-            }
-            Decoded::ShortHeader { src, dst, tenant } => {
-                tracker.reserve(src, dst, tenant);
-                *account.malformed.entry(SHORT_HEADER).or_default() += 1;
-            }
-            Decoded::Skipped(reason) => *account.skipped.entry(reason).or_default() += 1,
-            Decoded::Malformed(reason) => *account.malformed.entry(reason).or_default() += 1,
-        }
-        give_up(&mut decoder, &mut account, &mut tracker, &mut observer);
-    }
-    decoder.end();
-    give_up(&mut decoder, &mut account, &mut tracker, &mut observer);
-    account.sampled = decoder.sampled();
-    account.incomplete_fragments = decoder.incomplete_fragments();
+    let decoder = Decoder::new(DecodeOptions { separate: options.separate });
+    let mut intake = Intake { capture, decoder, account: Account::default() };
+    let mut following = Following {
+        tracker: Tracker::with_limit(options.thresholds, options.max_memory),
+        observer: Observer::new(options),
+        step: Step::default(),
+        incomplete: Vec::new(),
+        given_up: 0,
+        touched: 0,
+    };
+    let in_two = if options.threads > 1 { batches::read_in_two(&mut intake, &mut following, interrupted, progress) } else { None };
+    let stopped = in_two.unwrap_or_else(|| batches::read(&mut intake, &mut following, interrupted, progress));
+    intake.end(&mut following);
+    let Intake { capture, decoder, account } = intake;
+    let Following { tracker, mut observer, incomplete, given_up, touched, .. } = following;
+    std::hint::black_box(touched);
     // a capture goes on after its last frame: silence until its end is silence that was watched
     let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
     observer.finish_all(tracker.connections(), end);
@@ -168,6 +157,12 @@ pub fn analyze(
     let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
     let summary = capture.finish();
     let connections = rows::rows(&context, &findings, &decoder, &summary.interfaces, options);
+    let limit = trust::Limit {
+        octets: options.max_memory,
+        given_up,
+        forgotten: tracker.connections().forgotten() as u64,
+        not_followed: tracker.not_followed,
+    };
     let facts = CaptureFacts {
         frames: account.frames,
         tcp_segments: account.segments,
@@ -175,13 +170,20 @@ pub fn analyze(
         duplicates: tracker.duplicates,
         skipped: account.skipped.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
         malformed: account.malformed.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
-        trust: trust::trust(&summary, &context, &account),
+        trust: trust::trust(&summary, &context, &account, (&decoder, &incomplete), &limit),
         points: points::points(&observer.points, &decoder, &summary.interfaces),
         pairs: points::pairs(&observer.points),
         first: account.first,
         last: account.last,
     };
     let inputs = trust::inputs(&summary);
+    let timeouts = crate::infer::rows::rows(&timers);
+    let chain = hops::rows(&hops);
+    let connections_total = tracker.connections().len() as u64;
+    if options.is_last {
+        drop(context);
+        std::mem::forget((hops, timers, tracker, observer));
+    }
     let complete = !stopped && !summary.warnings.iter().any(|warning| warning.lost_input);
     Report {
         inputs,
@@ -189,11 +191,11 @@ pub fn analyze(
         verdict: sentences,
         findings,
         groups,
-        timeouts: crate::infer::rows::rows(&timers),
-        chain: hops::rows(&hops),
+        timeouts,
+        chain,
         cost,
         picture,
-        connections_total: tracker.connections().len() as u64,
+        connections_total,
         connections,
         timelines,
         finding_timelines,
@@ -202,27 +204,6 @@ pub fn analyze(
         thresholds: options.thresholds,
         payloads: BTreeMap::new(),
         complete,
-    }
-}
-
-/// Takes the datagrams that were given up as evidence about their connections.
-fn give_up(decoder: &mut Decoder, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer) {
-    while let Some(datagram) = decoder.next_incomplete() {
-        let known = tracker.incomplete(&datagram);
-        if let Some((at, side)) = known {
-            observer.incomplete(at, side, &datagram);
-        }
-        account.incomplete(&datagram, known.and_then(|(at, _)| tracker.connection(at)).map(|connection| connection.stream));
-    }
-}
-
-/// Takes one segment through the tracker and the observer.
-fn take(segment: &Segment<'_>, account: &mut Account, tracker: &mut Tracker, observer: &mut Observer, step: &mut Step) {
-    account.segments += 1;
-    tracker.push_into(segment, step);
-    if let Some(connection) = tracker.connection(step.connection) {
-        let replaced = step.replaced.and_then(|at| tracker.connection(at));
-        observer.observe(step, connection, replaced);
     }
 }
 

@@ -80,12 +80,17 @@ pub struct AnalysisOptions {
     pub selection: Selection,
     /// Keep the event log of these connections in full (`timeline --stream N`); empty: only of what the report shows.
     pub timelines: BTreeSet<u64>,
-    /// Upper bound of the analysis' memory in octets, not yet enforced; a fixed figure so that results do not depend on the machine.
+    /// Upper bound of what is kept of connections, in octets; a fixed figure so that results do not depend on the machine.
     pub max_memory: u64,
     /// Keep a row for every connection (JSON, `connections`); else only what the text report shows.
     pub all_connections: bool,
     /// Idle timeouts that the user knows of a side that the capture does not show.
     pub assume: Vec<Assumption>,
+    /// Threads that may be used: from two on one reads and decodes while another follows the connections. Changes nothing in the report.
+    pub threads: u16,
+    /// The process ends after this analysis: what was kept of the connections is not given back piece by piece, which takes a twentieth of the
+    /// time.
+    pub is_last: bool,
 }
 
 /// `--assume client=300s`: a timeout that the user knows.
@@ -107,6 +112,8 @@ impl Default for AnalysisOptions {
             max_memory: 2 << 30,
             all_connections: true,
             assume: Vec::new(),
+            threads: 1,
+            is_last: false,
         }
     }
 }

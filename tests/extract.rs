@@ -10,8 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// Ethernet, cooked, VXLAN, VLAN, IPv6, ICMP errors, two capture points; HTTP/1, HTTP/2, TLS, Redis.
-const CAPTURES: [&str; 14] = [
+/// Ethernet, cooked, VXLAN, VLAN, IPv6, ICMP errors, two capture points, first fragments alone; HTTP/1, HTTP/2, TLS, Redis.
+const CAPTURES: [&str; 16] = [
     "t01-blind-10s-client.pcap",
     "t03-blindproxy-multi.pcapng",
     "t04-dnat-drop-router-any.pcap",
@@ -26,6 +26,8 @@ const CAPTURES: [&str; 14] = [
     "t07-ipv6.pcap",
     "t07-vlan-trunk.pcap",
     "t07-vxlan-underlay.pcap",
+    "../crafted/fact-first-fragments.pcap",
+    "../crafted/fact-first-fragments-stale.pcap",
 ];
 
 fn afterfin(arguments: &[&str]) -> Output {

@@ -243,6 +243,9 @@ rows! {
     duplicates_inside_vxlan: "fact-duplicates-vxlan" => silent();
     legs_before_and_after_address_translation: "fact-legs-dnat" => silent();
     fragments_that_never_came: "fact-fragments-incomplete" => silent();
+    first_fragment_of_a_request_after_the_fin: "fact-first-fragments-stale" => [lost(StaleReuse, "late")];
+    first_fragments_alone: "fact-first-fragments" => silent();
+    first_fragments_and_later_ones: "fact-first-fragments-later-seen" => silent();
     tenants_with_the_same_addresses: "fact-vlan-collisions" => silent();
     legs_before_and_behind_a_proxy: "fact-legs-proxy" => silent();
     ethernet_padding: "fact-ethernet-padding" => silent();

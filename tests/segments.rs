@@ -75,13 +75,30 @@ fn canonical(segment: &Segment<'_>, stack: &str, sub_interface: &str) -> String 
     format!("{:?} {stack} {sub_interface}", Segment { vantage, ..*segment })
 }
 
+/// The names of encapsulation and kernel's interface, by their numbers.
+type Named = BTreeMap<(u16, u32), (String, String)>;
+
+/// Adds segments with the names of where they were captured.
+fn name(decoder: &Decoder, segments: &mut Vec<(Vantage, String)>, found: &mut Vec<String>, places: &mut Named) {
+    for (vantage, text) in segments.drain(..) {
+        let stack = if vantage.stack == 0 { "" } else { &decoder.stacks()[usize::from(vantage.stack)] };
+        let sub_interface = decoder.sub_interface(vantage.interface);
+        places.insert((vantage.stack, vantage.interface >> 16), (stack.to_owned(), sub_interface.to_owned()));
+        found.push(format!("{text}{stack} {sub_interface}").replace("  ", " "));
+    }
+}
+
 /// What decoding gives that belongs to a flow, in its order.
 fn decoded(mut capture: Capture, separate: Separate) -> Vec<String> {
     let mut decoder = Decoder::new(DecodeOptions { separate });
     let mut found = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut places = Named::new();
     while let Some(frame) = capture.next_frame() {
         let mut of_frame = Vec::new();
+        while let Some(earlier) = decoder.before(&frame) {
+            of_frame.push((earlier.vantage, canonical(&earlier, "", "")));
+        }
+        name(&decoder, &mut of_frame, &mut found, &mut places);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
                 of_frame.push((segment.vantage, canonical(&segment, "", "")));
@@ -91,19 +108,20 @@ fn decoded(mut capture: Capture, separate: Separate) -> Vec<String> {
             }
             Decoded::IcmpQuote(quote) => found.push(format!("{quote:?}")),
             Decoded::ShortHeader { src, dst, tenant } => found.push(format!("{:?} {src} {dst} {tenant}", frame.id)),
-            Decoded::Skipped(_) | Decoded::Malformed(_) => {}
+            Decoded::Waits | Decoded::Skipped(_) | Decoded::Malformed(_) => {}
         }
-        for (vantage, text) in of_frame {
-            let stack = if vantage.stack == 0 { "" } else { &decoder.stacks()[usize::from(vantage.stack)] };
-            let sub_interface = decoder.sub_interface(vantage.interface);
-            places.insert((vantage.stack, vantage.interface >> 16), (stack.to_owned(), sub_interface.to_owned()));
-            found.push(format!("{text}{stack} {sub_interface}").replace("  ", " "));
-        }
+        name(&decoder, &mut of_frame, &mut found, &mut places);
         while let Some(datagram) = decoder.next_incomplete() {
             found.push(format!("{datagram:?}"));
         }
     }
     decoder.end();
+    let mut last = Vec::new();
+    while let Some(earlier) = decoder.after_last() {
+        last.push((earlier.vantage, canonical(&earlier, "", "")));
+    }
+    name(&decoder, &mut last, &mut found, &mut places);
+    decoder.give_up();
     while let Some(datagram) = decoder.next_incomplete() {
         found.push(format!("{datagram:?}"));
     }

@@ -90,10 +90,13 @@ pub fn run(data: &[u8]) {
     assert!(cost.retried <= cost.requests_lost && cost.dead_held >= Span::ZERO, "{cost:?}");
     let _ = verdict::sentences(&findings, &cost, &context);
     let _ = (rows::rows(&timers), hops::rows(&hops), timeline::of_stream(0, &context, &findings));
-    let counted: u64 =
-        tracker.connections().iter().map(|connection| connection.halves.iter().map(|half| half.counts.segments).sum::<u64>()).sum();
+    let counted: u64 = tracker
+        .connections()
+        .followed()
+        .map(|(_, connection)| connection.halves.iter().map(|half| half.counts.segments).sum::<u64>())
+        .sum();
     assert!(counted <= number);
-    for connection in tracker.connections().iter() {
+    for (_, connection) in tracker.connections().followed() {
         check(connection);
         if first == Timestamp::new(1_790_000_000, 0) {
             check_gaps(connection, last, &options);

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use crate::capture::Interface;
 use crate::decode::Decoder;
 use crate::detect::context::Context;
-use crate::endpoint::{Role, Side};
 use crate::observe::legs::Relation;
 use crate::options::AnalysisOptions;
 use crate::report::{AfterClose, ClosePoint, ConnectionRow, DirectionCounts, Finding, Gap, How, Leg};
-use crate::tcp::Connection;
-use crate::tcp::half::HalfConnection;
+use crate::tcp::facts::{Facts, HalfFacts, Seen};
 use crate::tcp::step::IdleGap;
 use crate::time::Span;
 
@@ -35,28 +33,31 @@ pub fn rows(
     }
     let longest = if options.all_connections { Span::ZERO } else { threshold(context) };
     let mut with_findings = 0;
-    let mut wanted = |connection: &Connection| {
-        if options.all_connections || options.timelines.contains(&connection.stream) {
+    let mut wanted = |seen: Seen<'_>| {
+        let stream = seen.stream();
+        if options.all_connections || options.timelines.contains(&stream) {
             return true;
         }
-        if by_stream.contains_key(&connection.stream) && with_findings < WITH_FINDINGS {
+        if by_stream.contains_key(&stream) && with_findings < WITH_FINDINGS {
             with_findings += 1;
             return true;
         }
-        longest_gap(connection, context) >= longest
+        longest_gap(seen, context) >= longest
     };
-    let chosen: Vec<(usize, &Connection)> = context.connections.iter().enumerate().filter(|(_, connection)| wanted(connection)).collect();
-    let mut rows: Vec<ConnectionRow> = chosen
-        .into_iter()
-        .map(|(at, connection)| row(at, connection, context, by_stream.remove(&connection.stream).unwrap_or_default(), decoder, interfaces))
-        .collect();
+    let chosen: Vec<usize> = context.connections.all().filter(|(_, seen)| wanted(*seen)).map(|(at, _)| at).collect();
+    let mut row_at = |at: usize| {
+        let seen = context.connections.seen(at)?;
+        let findings = by_stream.remove(&seen.stream()).unwrap_or_default();
+        Some(row(at, seen, context, findings, decoder, interfaces))
+    };
+    let mut rows: Vec<ConnectionRow> = chosen.into_iter().filter_map(&mut row_at).collect();
     rows.sort_by_key(|row| row.stream);
     rows
 }
 
 /// The idle gap from which on a connection is among the longest.
 fn threshold(context: &Context<'_>) -> Span {
-    let mut gaps: Vec<Span> = context.connections.iter().map(|connection| longest_gap(connection, context)).collect();
+    let mut gaps: Vec<Span> = context.connections.all().map(|(_, seen)| longest_gap(seen, context)).collect();
     if gaps.len() <= LONGEST {
         return Span::ZERO;
     }
@@ -65,26 +66,30 @@ fn threshold(context: &Context<'_>) -> Span {
     *value + Span(1)
 }
 
-fn longest_gap(connection: &Connection, context: &Context<'_>) -> Span {
-    let open = connection.final_gap(context.end, context.thresholds.idle_gap).map(|gap| gap.length);
-    let closed = connection.gaps.as_deref().and_then(|list| list.longest.iter().map(|gap| gap.length).max());
+fn final_gap(seen: Seen<'_>, context: &Context<'_>) -> Option<IdleGap> {
+    seen.followed().and_then(|connection| connection.final_gap(context.end, context.thresholds.idle_gap))
+}
+
+fn longest_gap(seen: Seen<'_>, context: &Context<'_>) -> Span {
+    let open = final_gap(seen, context).map(|gap| gap.length);
+    let closed = seen.gaps().and_then(|list| list.longest.iter().map(|gap| gap.length).max());
     open.max(closed).unwrap_or_default()
 }
 
 fn row(
     at: usize,
-    connection: &Connection,
+    seen: Seen<'_>,
     context: &Context<'_>,
     findings: Vec<usize>,
     decoder: &Decoder,
     interfaces: &[Interface],
 ) -> ConnectionRow {
-    let (client, server) = (connection.client, connection.client.other());
-    let last_gap = connection.final_gap(context.end, context.thresholds.idle_gap);
-    let mut gaps: Vec<IdleGap> = connection.gaps.as_deref().map(|list| list.longest.clone()).unwrap_or_default();
+    let connection = &*seen.facts();
+    let last_gap = final_gap(seen, context);
+    let mut gaps: Vec<IdleGap> = seen.gaps().map(|list| list.longest.clone()).unwrap_or_default();
     gaps.extend(last_gap);
-    let count = connection.gaps.as_deref().map_or(0, |list| list.count) + u64::from(last_gap.is_some());
-    let mut vantages: Vec<String> = connection.vantages.iter().map(|vantage| decoder.describe(vantage, interfaces)).collect();
+    let count = seen.gaps().map_or(0, |list| list.count) + u64::from(last_gap.is_some());
+    let mut vantages: Vec<String> = seen.vantages().iter().map(|vantage| decoder.describe(vantage, interfaces)).collect();
     vantages.dedup();
     ConnectionRow {
         stream: connection.stream,
@@ -94,30 +99,30 @@ fn row(
         first: connection.first.time,
         last: connection.latest,
         first_frame: connection.first.frame.into(),
-        handshake: connection.handshake_view(),
-        rtt: connection.rtt(),
+        handshake: connection.handshake,
+        rtt: connection.rtt,
         one_sided: connection.one_sided(),
         requests: u64::from(connection.requests),
-        protocol: connection.dialogue.protocol().as_str(),
+        protocol: connection.protocol.as_str(),
         host: String::new(),
-        client_to_server: counts(connection.half(client)),
-        server_to_client: counts(connection.half(server)),
+        client_to_server: counts(connection.client_half()),
+        server_to_client: counts(connection.server_half()),
         first_fin: connection.first_fin.map(|(side, mark)| ClosePoint {
-            by: role(connection, side),
+            by: connection.role(side),
             how: How::Fin,
             frame: mark.frame.into(),
             time: mark.time,
         }),
         first_close: connection.close.map(|close| ClosePoint {
-            by: role(connection, close.side),
+            by: connection.role(close.side),
             how: close.how,
             frame: close.mark.frame.into(),
             time: close.mark.time,
         }),
-        after_close: after_close(connection),
+        after_close: after_close(seen),
         wire_gap_count: u64::from(connection.wire_gap_count),
         wire_gap_longest: (connection.wire_gap_count > 0).then_some(connection.wire_gap_longest),
-        state: connection.state_view(),
+        state: connection.state,
         incarnations: connection.incarnations,
         legs: legs(at, context),
         vantages,
@@ -137,17 +142,13 @@ fn legs(at: usize, context: &Context<'_>) -> Vec<Leg> {
         .legs(at)
         .iter()
         .filter_map(|(other, relation)| {
-            let stream = context.connections.get(*other)?.stream;
+            let stream = context.connections.seen(*other)?.stream();
             Some(Leg { stream, relation: relation.as_str(), basis: basis(*relation).to_string() })
         })
         .collect()
 }
 
-fn role(connection: &Connection, side: Side) -> Role {
-    connection.role(side)
-}
-
-fn view(gap: &IdleGap, connection: &Connection) -> Gap {
+fn view(gap: &IdleGap, connection: &Facts) -> Gap {
     Gap {
         start: gap.start.frame.into(),
         end: gap.end.map(|mark| mark.frame.into()),
@@ -160,13 +161,13 @@ fn view(gap: &IdleGap, connection: &Connection) -> Gap {
     }
 }
 
-fn counts(half: &HalfConnection) -> DirectionCounts {
+fn counts(half: &HalfFacts) -> DirectionCounts {
     let counts = &half.counts;
     DirectionCounts {
         segments: counts.segments,
         duplicates: counts.duplicates,
         payload_octets: counts.payload_octets,
-        unique_octets: half.coverage.octets(),
+        unique_octets: half.unique_octets,
         syn: u64::from(counts.syn),
         fin: u64::from(counts.fin),
         rst: u64::from(counts.rst),
@@ -177,8 +178,8 @@ fn counts(half: &HalfConnection) -> DirectionCounts {
     }
 }
 
-fn after_close(connection: &Connection) -> Option<AfterClose> {
-    let [low, high] = connection.after_fin.as_deref()?;
+fn after_close(seen: Seen<'_>) -> Option<AfterClose> {
+    let [low, high] = seen.after_fin()?;
     let first = [low, high].into_iter().flatten().min_by_key(|seen| seen.first.frame)?;
     Some(AfterClose {
         segments: [low, high].into_iter().flatten().map(|seen| seen.segments).sum(),

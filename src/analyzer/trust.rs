@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Account, Incomplete};
+use super::Incomplete;
+use super::intake::Account;
 use crate::capture::Summary;
+use crate::decode::{Decoder, FirstFragments};
 use crate::detect::context::Context;
 use crate::detect::wording;
 use crate::report::{HandshakeView, Input, StateView, Trust};
@@ -42,8 +44,50 @@ pub fn inputs(summary: &Summary) -> Vec<Input> {
         .collect()
 }
 
+/// What was lost to the limit of memory.
+#[derive(Debug)]
+pub struct Limit {
+    /// The limit.
+    pub octets: u64,
+    /// Connections that were reduced to their facts before their time.
+    pub given_up: u64,
+    /// Connections of which nothing but the number is left.
+    pub forgotten: u64,
+    /// Segments of connections that were not followed at all.
+    pub not_followed: u64,
+}
+
+impl Limit {
+    /// In words, if anything was lost.
+    fn says(&self) -> Option<String> {
+        if self.given_up == 0 && self.not_followed == 0 {
+            return None;
+        }
+        let mut said = format!(
+            "to keep {} MiB for connections (--max-memory), {} that had ended or never came about {} reduced to counts before their time",
+            self.octets >> 20,
+            wording::count(self.given_up, "connection"),
+            if self.given_up == 1 { "was" } else { "were" },
+        );
+        if self.forgotten > 0 {
+            let _ = write!(said, ", {} of them to their number", self.forgotten);
+        }
+        if self.not_followed > 0 {
+            let _ = write!(said, "; {} of connections that began later were not followed", wording::count(self.not_followed, "segment"));
+        }
+        said.push_str(". Established connections were kept, however long they were silent");
+        Some(said)
+    }
+}
+
 /// Everything that lowers confidence, with figures.
-pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec<Trust> {
+pub fn trust(
+    summary: &Summary,
+    context: &Context<'_>,
+    account: &Account,
+    (decoder, incomplete): (&Decoder, &[Incomplete]),
+    limit: &Limit,
+) -> Vec<Trust> {
     let mut list = Vec::new();
     let mut say = |what: &'static str, detail: String| list.push(Trust { what, detail });
     let of = |number: u64, all: u64| format!("{number} of {all}");
@@ -52,11 +96,17 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
         let name = summary.inputs.get(usize::try_from(warning.file).unwrap_or(usize::MAX)).map_or("", |input| input.name.as_str());
         say("incomplete-input", format!("{name}: {}", warning.text));
     }
+    if let Some(said) = limit.says() {
+        say("memory-limit", said);
+    }
     for note in &summary.notes {
         say("files", note.clone());
     }
-    if account.incomplete_fragments > 0 {
-        say("ip-fragments", fragments(account, summary));
+    if decoder.incomplete_fragments() > 0 {
+        say("ip-fragments", fragments(decoder.incomplete_fragments(), incomplete, summary));
+    }
+    if account.firsts.segments > 0 {
+        say("first-fragments", first_fragments(account));
     }
     let skipped = |reason: &str| account.skipped.get(reason).copied().unwrap_or(0);
     if skipped("802.11 fragment") > 0 {
@@ -93,18 +143,14 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
             ),
         );
     }
-    let connections = context.connections;
-    let all = connections.len() as u64;
-    let count = |test: &dyn Fn(&crate::tcp::Connection) -> bool| connections.iter().filter(|connection| test(connection)).count() as u64;
-    let begun = count(&|c| c.handshake_view() == HandshakeView::None);
+    let all = context.connections.len() as u64;
+    let Counted { begun, open, one_sided, missed, duplicates, stepped } = Counted::of(context);
     if begun > 0 {
         say("starts-in-mid-connection", format!("{} connections began before the capture", of(begun, all)));
     }
-    let open = count(&|c| matches!(c.state_view(), StateView::Open | StateView::HalfClosed) && c.exists());
     if open > 0 {
         say("ends-in-mid-connection", format!("{} connections {} still open when the capture ends", of(open, all), are(open)));
     }
-    let one_sided = count(&|c| c.one_sided() && c.exists());
     if one_sided > 0 {
         say(
             "one-sided",
@@ -114,11 +160,9 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
             ),
         );
     }
-    let missed = count(&|c| c.halves.iter().any(|half| half.coverage.has_holes()) || acknowledged_unseen(c));
     if missed > 0 {
         say("missing-octets", format!("in {} connections octets were acknowledged that the capture does not show", of(missed, all)));
     }
-    let duplicates: u64 = connections.iter().flat_map(|c| &c.halves).map(|half| half.counts.duplicates).sum();
     if duplicates > 0 {
         say(
             "duplicates",
@@ -128,7 +172,6 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
             ),
         );
     }
-    let stepped = connections.iter().map(|c| c.clock_back).max().unwrap_or_default();
     if stepped >= CLOCK_STEP {
         say("clock-step", format!("the clock of the capture runs backwards by up to {}", wording::span(stepped)));
     } else if stepped > Span::from_millis(5) {
@@ -140,12 +183,12 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
             ),
         );
     }
-    if account.sampled > 0 {
+    if decoder.sampled() > 0 {
         say(
             "sampled",
             format!(
                 "{} segments are sFlow samples: a part of the traffic only, with the times of the datagrams that carried them",
-                of(account.sampled, account.segments)
+                of(decoder.sampled(), account.segments)
             ),
         );
     }
@@ -174,10 +217,54 @@ pub fn trust(summary: &Summary, context: &Context<'_>, account: &Account) -> Vec
     list
 }
 
+/// How many connections were captured badly, and how.
+#[derive(Debug, Default)]
+struct Counted {
+    begun: u64,
+    open: u64,
+    one_sided: u64,
+    missed: u64,
+    duplicates: u64,
+    stepped: Span,
+}
+
+impl Counted {
+    fn of(context: &Context<'_>) -> Self {
+        let mut counted = Self::default();
+        for (_, seen) in context.connections.all() {
+            let facts = seen.facts();
+            counted.begun += u64::from(facts.handshake == HandshakeView::None);
+            counted.open += u64::from(matches!(facts.state, StateView::Open | StateView::HalfClosed) && facts.exists);
+            counted.one_sided += u64::from(facts.one_sided() && facts.exists);
+            counted.missed += u64::from(facts.has_missing_octets());
+            counted.duplicates += facts.halves.iter().map(|half| half.counts.duplicates).sum::<u64>();
+            counted.stepped = counted.stepped.max(facts.clock_back);
+        }
+        counted
+    }
+}
+
+/// Segments of which a capture filter kept the first fragment alone.
+fn first_fragments(account: &Account) -> String {
+    let FirstFragments { segments, measured, later_seen } = account.firsts;
+    let why = if later_seen {
+        "no later fragment had been captured until then"
+    } else {
+        "no later fragment is in the capture: probably a filter by port, which later fragments do not have"
+    };
+    let unknown = segments.saturating_sub(measured);
+    let lengths = match (measured, unknown) {
+        (_, 0) => "the numbers that follow tell their lengths".to_owned(),
+        (0, _) => "octets beyond it are not known".to_owned(),
+        _ => format!("the numbers that follow tell the length of {measured}, octets beyond it are not known of {unknown}"),
+    };
+    format!("of {} only the first fragment was captured; {why}; {lengths}", wording::count(segments, "segment"))
+}
+
 /// Datagrams that never became whole, by sender: a lost fragment after a change of the path's MTU, or a capture that missed it.
-fn fragments(account: &Account, summary: &Summary) -> String {
-    let mut said = format!("{} never became whole", wording::count(account.incomplete_fragments, "fragmented datagram"));
-    let mut senders: Vec<&Incomplete> = account.incomplete.iter().collect();
+fn fragments(number: u64, incomplete: &[Incomplete], summary: &Summary) -> String {
+    let mut said = format!("{} never became whole", wording::count(number, "fragmented datagram"));
+    let mut senders: Vec<&Incomplete> = incomplete.iter().collect();
     senders.sort_by_key(|sender| (std::cmp::Reverse(sender.count), sender.first));
     for (place, sender) in senders.iter().take(SENDERS_NAMED).enumerate() {
         let connection = sender.stream.map_or_else(|| "no other segment of it".to_owned(), |stream| format!("connection {stream}"));
@@ -191,10 +278,4 @@ fn fragments(account: &Account, summary: &Summary) -> String {
         let _ = write!(said, "; and {more} more senders");
     }
     said
-}
-
-fn acknowledged_unseen(connection: &crate::tcp::Connection) -> bool {
-    connection.halves.iter().zip(connection.halves.iter().rev()).any(|(sender, receiver)| {
-        matches!((receiver.acked, sender.snd_nxt), (Some(acked), Some(next)) if acked > next && sender.data_end.is_some())
-    })
 }

@@ -419,10 +419,11 @@ pub struct AnalysisArgs {
     /// An idle timeout that you know and the capture does not show: client=300s, server=10s, 10.0.0.5=60s
     #[arg(long, value_name = "WHO=TIME", value_delimiter = ',', help_heading = KNOWLEDGE)]
     pub assume: Vec<String>,
-    /// Threads to use; the report is the same whatever their number (for now one does the work, whatever is asked for)
+    /// Threads to use, the processor's by default; the report is the same whatever their number (more than two bring nothing)
     #[arg(long, value_name = "N", help_heading = RESOURCES)]
     pub threads: Option<String>,
-    /// Upper bound of the analysis' memory (checked for its form, not yet enforced)
+    /// Upper bound of what is kept of connections: beyond it those that have ended, then those that never came about are reduced to counts; the
+    /// report says so
     #[arg(long, value_name = "SIZE", default_value = "2GiB", help_heading = RESOURCES)]
     pub max_memory: String,
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::available_parallelism;
 
 use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
 
@@ -306,12 +307,11 @@ pub fn separate(words: &[String]) -> Separate {
 
 /// Validates what changes the analysis; `separate` is the input's.
 pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Result<AnalysisOptions, Failure> {
-    if let Some(text) = &args.threads {
-        match text.parse::<u16>() {
-            Ok(1..=1024) => {}
-            _ => return Err(Failure::option("--threads", text, "it must be a number from 1 to 1024")),
-        }
-    }
+    let threads = match args.threads.as_ref().map(|text| (text, text.parse::<u16>())) {
+        None => available_parallelism().map_or(1, |number| u16::try_from(number.get()).unwrap_or(u16::MAX)),
+        Some((_, Ok(number @ 1..=1024))) => number,
+        Some((text, _)) => return Err(Failure::option("--threads", text, "it must be a number from 1 to 1024")),
+    };
     let max_memory = values::size(&args.max_memory).map_err(|why| Failure::option("--max-memory", &args.max_memory, &why))?;
     if max_memory < 1 << 20 {
         return Err(Failure::option("--max-memory", &args.max_memory, "the analysis needs at least 1MiB"));
@@ -325,6 +325,8 @@ pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Resu
         max_memory,
         all_connections: true,
         assume: assume.collect::<Result<_, _>>()?,
+        threads,
+        is_last: true,
     })
 }
 

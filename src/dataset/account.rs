@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::capture::Summary;
-use crate::frame::Frame;
+use crate::decode::IP_FRAGMENT;
+use crate::frame::{Frame, FrameId};
 use crate::time::Timestamp;
 
 /// A frame that is a TCP segment.
@@ -26,6 +27,8 @@ pub struct Account {
     pub further: u64,
     /// Of these, sFlow samples.
     pub sampled: u64,
+    /// Of these, first fragments whose later ones a filter left out.
+    pub first_fragments: u64,
     /// TCP datagrams in fragments that never became whole.
     pub incomplete_datagrams: u64,
     /// What the reader knew at its end.
@@ -41,6 +44,9 @@ pub struct Account {
 #[derive(Clone, Copy, Debug, Default)]
 struct InputState {
     segments: u64,
+    /// Segments that came later than their frames, and frames that said that theirs would.
+    earlier: u64,
+    waiting: u64,
     reached: Option<Timestamp>,
 }
 
@@ -58,7 +64,7 @@ impl Account {
             let untimed = self.untimed.entry(frame.id.file()).or_default();
             *untimed = untimed.saturating_add(1);
         }
-        let state = self.input(frame);
+        let state = self.input(frame.id);
         let time = match (state.reached, frame.time) {
             (None, time) => time.unwrap_or(Timestamp(i64::MAX)),
             (Some(reached), Some(time)) => reached.max(time),
@@ -70,10 +76,23 @@ impl Account {
 
     /// The frame is a segment.
     #[inline]
-    pub(super) fn segment(&mut self, frame: &Frame<'_>) {
+    pub(super) fn segment(&mut self, frame: FrameId) {
         self.segments = self.segments.saturating_add(1);
         let state = self.input(frame);
         state.segments = state.segments.saturating_add(1);
+    }
+
+    /// A frame that was met before is a segment: one that waited, or a first fragment, which counted as skipped.
+    pub(super) fn earlier_segment(&mut self, frame: FrameId) {
+        self.segment(frame);
+        let state = self.input(frame);
+        state.earlier = state.earlier.saturating_add(1);
+    }
+
+    /// The frame's segment comes later.
+    pub(super) fn waits(&mut self, frame: FrameId) {
+        let state = self.input(frame);
+        state.waiting = state.waiting.saturating_add(1);
     }
 
     /// A further segment of a frame.
@@ -91,16 +110,20 @@ impl Account {
     /// The reading has ended.
     pub(super) fn close(&mut self, summary: Summary) {
         for (file, state) in (0_u32..).zip(&self.inputs) {
+            if let Some(skipped) = self.frames.get_mut(&(file, SKIPPED, IP_FRAGMENT)) {
+                *skipped = skipped.saturating_sub(state.earlier.saturating_sub(state.waiting));
+            }
             if state.segments > 0 {
                 self.frames.insert((file, SEGMENT, ""), state.segments);
             }
         }
+        self.frames.retain(|_, count| *count > 0);
         self.summary = summary;
     }
 
     #[inline]
-    fn input(&mut self, frame: &Frame<'_>) -> &mut InputState {
-        let at = frame.id.file() as usize;
+    fn input(&mut self, frame: FrameId) -> &mut InputState {
+        let at = frame.file() as usize;
         if at >= self.inputs.len() {
             self.inputs.resize(at.saturating_add(1), InputState::default());
         }

@@ -43,6 +43,7 @@ pub(super) fn facts(account: &Account, first_file: u32) -> Vec<OwnedFact> {
         ("duplicate", account.summary.duplicate_frames),
         ("further segment", account.further),
         ("sampled segment", account.sampled),
+        ("first fragment", account.first_fragments),
         ("incomplete datagram", account.incomplete_datagrams),
     ];
     for (item, count) in of_all {

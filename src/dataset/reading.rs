@@ -54,9 +54,14 @@ pub(super) fn read(
         let Some(frame) = capture.next_frame() else { break };
         frames = frames.saturating_add(1);
         let order = account.reach(&frame);
+        while let Some(earlier) = decoder.before(&frame) {
+            account.earlier_segment(earlier.frame);
+            writer.segment(&earlier, order, 0);
+        }
+        writer.name(&decoder);
         match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
-                account.segment(&frame);
+                account.segment(frame.id);
                 writer.segment(&segment, order, 0);
                 let mut part = 0;
                 while let Some(further) = decoder.more(&frame) {
@@ -76,6 +81,7 @@ pub(super) fn read(
                 writer.flow(src, dst, tenant);
                 writer.columns.pad();
             }
+            Decoded::Waits => account.waits(frame.id),
             Decoded::Skipped(reason) => account.other(&frame, SKIPPED, reason),
             Decoded::Malformed(reason) => account.other(&frame, MALFORMED, reason),
         }
@@ -86,9 +92,16 @@ pub(super) fn read(
         }
     }
     decoder.end();
+    while let Some(earlier) = decoder.after_last() {
+        account.earlier_segment(earlier.frame);
+        writer.segment(&earlier, Timestamp(i64::MAX), 0);
+    }
+    writer.name(&decoder);
+    decoder.give_up();
     writer.given_up(&mut decoder, Timestamp(i64::MAX));
     sink(&mut writer.columns)?;
     account.sampled = decoder.sampled();
+    account.first_fragments = decoder.first_fragments().segments;
     account.incomplete_datagrams = decoder.incomplete_fragments();
     account.close(capture.finish());
     Ok(account)

@@ -32,7 +32,7 @@ const MAX_LENGTH: usize = 65_535;
 /// Fragment offsets count in units of so many octets.
 const BLOCK: usize = 8;
 /// The IP protocol number of TCP.
-const TCP: u8 = 6;
+pub(crate) const TCP: u8 = 6;
 /// Octets of a TCP header without options.
 const TCP_HEADER: usize = 20;
 
@@ -204,6 +204,13 @@ impl Fragments {
             self.order.pop_front();
             self.give_up(arrival, &key);
         }
+    }
+
+    /// Takes a datagram out that has its first fragment: others know what became of it. False if it is not there.
+    pub fn take_first(&mut self, key: &DatagramKey) -> bool {
+        let Some(partial) = self.partial.remove(key) else { return false };
+        self.octets = self.octets.saturating_sub(partial.octets.capacity());
+        partial.is_tcp()
     }
 
     fn give_up(&mut self, arrival: u64, key: &DatagramKey) {

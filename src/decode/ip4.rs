@@ -2,6 +2,7 @@
 
 use etherparse::Ipv4HeaderSlice;
 
+use crate::decode::IP_FRAGMENT;
 use crate::decode::fragments::{DatagramKey, FragmentHeader};
 use crate::decode::view::View;
 use crate::decode::walk::{End, Ip, Next, Read, Walk};
@@ -69,7 +70,7 @@ fn fragment<'a>(header: &Ipv4HeaderSlice<'_>, payload: View<'a>, walk: &mut Walk
     let offset = u32::from(header.fragments_offset().value()).saturating_mul(8);
     let protocol = header.protocol().0;
     if payload.is_cut() {
-        return if offset == 0 { Ok((Next::Protocol(protocol), payload)) } else { Err(End::Skipped("ip fragment")) };
+        return if offset == 0 { Ok((Next::Protocol(protocol), payload)) } else { Err(End::Skipped(IP_FRAGMENT)) };
     }
     let (src, dst) = (header.source_addr().into(), header.destination_addr().into());
     let key = DatagramKey { src, dst, identification: u32::from(header.identification()), protocol };

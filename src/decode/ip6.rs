@@ -2,6 +2,7 @@
 
 use etherparse::Ipv6HeaderSlice;
 
+use crate::decode::IP_FRAGMENT;
 use crate::decode::fragments::{DatagramKey, FragmentHeader};
 use crate::decode::view::View;
 use crate::decode::walk::{End, Ip, Next, Read, Walk};
@@ -63,7 +64,7 @@ pub(crate) fn fragment<'a>(view: View<'a>, walk: &mut Walk<'a>) -> Read<'a> {
     if offset == 0 && (!more || payload.is_cut()) {
         return Ok((Next::Protocol(protocol), payload));
     }
-    let Some(ip) = walk.ip.filter(|_| !payload.is_cut()) else { return Err(End::Skipped("ip fragment")) };
+    let Some(ip) = walk.ip.filter(|_| !payload.is_cut()) else { return Err(End::Skipped(IP_FRAGMENT)) };
     let (src, dst) = ip.addresses();
     let key = DatagramKey { src, dst, identification, protocol: 44 };
     walk.fragment = Some(FragmentHeader { key, offset, more, protocol });

@@ -4,7 +4,8 @@
 //! twenty octets of TCP header make a segment, whatever the snap length cut after them, and payload lengths come from the IP header.
 
 use crate::capture::Interface;
-use crate::decode::fragments::{Fragments, Origin};
+use crate::decode::firsts::Firsts;
+use crate::decode::fragments::{DatagramKey, Fragments, Origin, TCP};
 use crate::decode::link::LinkReader;
 use crate::decode::parts::{Aggregate, Parts};
 use crate::decode::plain::Plain;
@@ -13,11 +14,12 @@ use crate::decode::tcp::Tcp;
 use crate::decode::view::View;
 use crate::decode::walk::{Arrived, End, Ip, Next, Walk, fold32, mix};
 use crate::endpoint::Endpoint;
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameId};
 use crate::options::Separate;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment, Vantage};
 use crate::time::Timestamp;
 
+mod firsts;
 mod fragments;
 mod icmp;
 mod ip4;
@@ -55,10 +57,26 @@ pub enum Decoded<'a> {
         /// As in [`Segment::tenant`].
         tenant: u32,
     },
+    /// A segment that waits behind a first fragment of its connection: [`Decoder::before`] gives it when a later frame is met.
+    Waits,
     /// Sound, but not TCP, or of a kind that is not read; the reason is a short fixed text, e.g. `udp`, `arp`, `link type 147`.
     Skipped(&'static str),
     /// Should have been readable but is not; the reason says layer and what is wrong, e.g. `ipv4: header length below 20`.
     Malformed(&'static str),
+}
+
+/// The reason under which a fragment counts as skipped that completes no datagram.
+pub const IP_FRAGMENT: &str = "ip fragment";
+
+/// The segments of which only the first fragment was captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstFragments {
+    /// All of them.
+    pub segments: u64,
+    /// Those whose length the numbers of later segments told.
+    pub measured: u64,
+    /// Later fragments were captured, but not before these.
+    pub later_seen: bool,
 }
 
 /// The reason under which a [`Decoded::ShortHeader`] counts as malformed.
@@ -73,6 +91,9 @@ pub struct Decoder {
     stacks: Stacks,
     sub_interfaces: SubInterfaces,
     fragments: Fragments,
+    firsts: Firsts,
+    /// The frame that was met, and whether its segment waits.
+    met: Option<(FrameId, bool)>,
     /// The datagram that the last frame completed, and the one inside it that was then complete.
     assembled: [Vec<u8>; 2],
     /// What the last frame was a fragment of.
@@ -91,6 +112,8 @@ impl Decoder {
             stacks: Stacks::new(),
             sub_interfaces: SubInterfaces::new(),
             fragments: Fragments::new(),
+            firsts: Firsts::default(),
+            met: None,
             assembled: [Vec::new(), Vec::new()],
             datagram: None,
             last_time: Timestamp::default(),
@@ -102,8 +125,11 @@ impl Decoder {
     /// Decodes one frame. A reassembled datagram borrows from the decoder. Of a frame with several packets it gives the first segment, and
     /// [`Decoder::more`] the others.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        let Self { options, link, stacks, sub_interfaces, fragments, assembled, datagram, last_time, parts, sampled } = self;
+        let Self { options, link, stacks, sub_interfaces, fragments, firsts, met, assembled, datagram, last_time, parts, sampled } = self;
         *datagram = None;
+        if met.take() == Some((frame.id, true)) {
+            return Decoded::Waits;
+        }
         parts.cursor.frame = None;
         let time = frame.time.unwrap_or(*last_time);
         *last_time = time;
@@ -132,6 +158,13 @@ impl Decoder {
                 *datagram = walk.fragment.map(|header| header.key.number());
                 let interface = vantage_interface(sub_interfaces.number(walk.sub_interface), frame.interface);
                 let origin = |walk: &Walk<'_>| Origin { frame: frame.id, time, tenant: tenant(options.separate, walk, interface) };
+                if let Some((key, first)) = first_fragment(frame, time, &walk, view, options.separate, stacks, (reader.name, interface)) {
+                    if !firsts.later_seen() {
+                        firsts.hold(&first, key);
+                    }
+                } else if walk.fragment.is_some_and(|header| header.offset > 0) {
+                    firsts.see_later();
+                }
                 complete(view, &mut walk, fragments, assembled, &origin)
             }
             arrived => arrived,
@@ -148,6 +181,59 @@ impl Decoder {
             return next_part(frame, time, options.separate, stacks, parts, sampled);
         }
         finish(frame, time, &walk, arrived, options.separate, stacks, (reader.name, interface))
+    }
+
+    /// The segments that come before those of this frame, until there is none more: ask before the frame is decoded. They were captured earlier,
+    /// each in its own frame; what they are was not known then. While nobody asks, a first fragment is no segment.
+    ///
+    /// A first fragment whose datagram cannot become whole, because a capture filter leaves the later ones out, is a segment with as many octets as
+    /// the numbers of others tell, or its own. [`Decoder::decode`] says [`Decoded::Skipped`] of its frame.
+    #[inline]
+    pub fn before(&mut self, frame: &Frame<'_>) -> Option<Segment<'_>> {
+        if self.firsts.is_empty() { None } else { self.look_ahead(frame) }
+    }
+
+    /// What [`Decoder::before`] has not given yet; ask at the end of the capture, after [`Decoder::end`].
+    pub fn after_last(&mut self) -> Option<Segment<'_>> {
+        let fragments = &mut self.fragments;
+        self.firsts.next(&mut |key| fragments.take_first(key))
+    }
+
+    #[cold]
+    fn look_ahead(&mut self, frame: &Frame<'_>) -> Option<Segment<'_>> {
+        if self.met.is_none_or(|(met, _)| met != frame.id) {
+            let waits = self.meet(frame);
+            self.met = Some((frame.id, waits));
+        }
+        self.after_last()
+    }
+
+    /// Looks whether the frame tells something of the first fragments that are held back; true if its own segment waits behind one.
+    fn meet(&mut self, frame: &Frame<'_>) -> bool {
+        let Self { options, stacks, sub_interfaces, firsts, last_time, .. } = self;
+        let time = frame.time.unwrap_or(*last_time);
+        firsts.age(time);
+        let Some(reader) = link::reader(frame.link_type.0) else { return false };
+        let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
+        let mut walk = Walk::default();
+        let Ok(arrived) = arrive(reader, frame.link_type.0, view, &mut walk) else { return false };
+        let interface = vantage_interface(sub_interfaces.number(walk.sub_interface), frame.interface);
+        let place = (reader.name, interface);
+        match arrived {
+            Arrived::Fragment(view) => {
+                if let Some((key, first)) = first_fragment(frame, time, &walk, view, options.separate, stacks, place) {
+                    firsts.meet(&first, Some(key));
+                } else if walk.fragment.is_some_and(|header| header.offset > 0) {
+                    firsts.see_later();
+                }
+                false
+            }
+            Arrived::Tcp(_) => match finish(frame, time, &walk, arrived, options.separate, stacks, place) {
+                Decoded::Segment(segment) => firsts.meet(&segment, None),
+                _ => false,
+            },
+            Arrived::Quote(_) | Arrived::Parts(..) => false,
+        }
     }
 
     /// A further segment of the frame that was decoded last, until there is none: frames of an 802.11 aggregate, sFlow samples.
@@ -223,9 +309,21 @@ impl Decoder {
         self.fragments.next_incomplete()
     }
 
-    /// The capture ends: datagrams that still wait for fragments are given up.
+    /// The capture ends: ask for [`Decoder::after_last`], then call [`Decoder::give_up`].
     pub fn end(&mut self) {
+        self.firsts.end();
+    }
+
+    /// Datagrams that still wait for fragments are given up.
+    pub fn give_up(&mut self) {
         self.fragments.end();
+    }
+
+    /// How many of the segments were a first fragment (see [`Decoder::before`]), of how many of these others told the length, and whether a later
+    /// fragment was captured after all.
+    pub fn first_fragments(&self) -> FirstFragments {
+        let (segments, measured) = self.firsts.counts();
+        FirstFragments { segments, measured, later_seen: self.firsts.later_seen() }
     }
 
     /// TCP datagrams whose first fragment was captured and that never became complete: those given up (see `fragments` for the limits) and
@@ -306,9 +404,32 @@ fn finish<'a>(
             let (from, _) = ip.addresses();
             Decoded::IcmpQuote(IcmpQuote { frame: frame.id, time, from, error: quote.error, src, dst, tenant, seq: quote.seq() })
         }
-        Arrived::Fragment(..) => Decoded::Skipped("ip fragment"),
+        Arrived::Fragment(..) => Decoded::Skipped(IP_FRAGMENT),
         Arrived::Parts(..) => Decoded::Skipped("nested too deep"),
     }
+}
+
+/// The segment whose datagram's first fragment is at `view`: enough of it to be one, and more of the datagram to come.
+#[cold]
+fn first_fragment<'a>(
+    frame: &Frame<'_>,
+    time: Timestamp,
+    walk: &Walk<'_>,
+    view: View<'a>,
+    separate: Separate,
+    stacks: &mut Stacks,
+    (link, interface): (&'static str, u32),
+) -> Option<(DatagramKey, Segment<'a>)> {
+    let header = walk.fragment.filter(|header| header.offset == 0 && header.more && header.protocol == TCP)?;
+    let tcp = tcp::read(view).ok().filter(|tcp| !tcp.is_beyond_segment())?;
+    let vantage = Vantage {
+        interface,
+        stack: stacks.number(link, &walk.layers),
+        link_source: walk.link_source,
+        link_destination: walk.link_destination,
+        outer: walk.outer,
+    };
+    Some((header.key, segment(frame, time, tenant(separate, walk, interface), walk.ip?, tcp, vantage)))
 }
 
 /// The next segment among the packets of a frame; if there is none, what the first of them was.
@@ -376,7 +497,7 @@ fn reassemble<'a>(
     assembled: &'a mut Vec<u8>,
     origin: &dyn Fn(&Walk<'_>) -> Origin,
 ) -> Result<Arrived<'a>, End> {
-    let missing = End::Skipped("ip fragment");
+    let missing = End::Skipped(IP_FRAGMENT);
     let header = walk.fragment.take().ok_or(missing)?;
     let datagram = fragments.add(&header, view.octets, origin(walk)).ok_or(missing)?;
     *assembled = datagram.octets;

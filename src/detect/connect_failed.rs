@@ -10,6 +10,7 @@ use crate::app::Protocol;
 use crate::endpoint::{Direction, Endpoint};
 use crate::report::{Evidence, Finding, HandshakeView, Kind, Severity};
 use crate::tcp::Connection;
+use crate::tcp::facts::Seen;
 use crate::tcp::half::Mark;
 use crate::time::Span;
 
@@ -40,10 +41,11 @@ struct Failures {
 
 /// One finding per client host and server.
 pub fn judge(context: &Context<'_>) -> Vec<Finding> {
-    let standing: BTreeSet<Endpoint> = context.connections.iter().filter(|c| stands(c)).map(Connection::server_endpoint).collect();
+    let standing: BTreeSet<Endpoint> =
+        context.connections.all().filter(|(_, seen)| stands(*seen)).map(|(_, seen)| seen.server_endpoint()).collect();
     let asked = context.asked.contains(Kind::ConnectFailed.as_str());
     let mut failures: BTreeMap<(IpAddr, Endpoint), Failures> = BTreeMap::new();
-    for (at, connection) in context.connections.iter().enumerate() {
+    for (at, connection) in context.connections.followed() {
         let server = connection.server_endpoint();
         if !asked && !standing.contains(&server) {
             continue;
@@ -56,8 +58,11 @@ pub fn judge(context: &Context<'_>) -> Vec<Finding> {
     failures.into_iter().map(|((client, server), failures)| failures.finding(client, server)).collect()
 }
 
-fn stands(connection: &Connection) -> bool {
-    connection.handshake.completed.is_some() || connection.server_half().data_end.is_some()
+fn stands(seen: Seen<'_>) -> bool {
+    match seen {
+        Seen::Followed(connection) => connection.handshake.completed.is_some() || connection.server_half().data_end.is_some(),
+        Seen::Ended(ended) => ended.facts.completed || ended.facts.server_half().has_payload,
+    }
 }
 
 /// What failed, if the connection did not come about (or only after a challenge ACK).

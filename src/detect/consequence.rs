@@ -20,7 +20,7 @@ pub fn link_legs(findings: &mut [Finding], context: &Context<'_>) {
         let first = legs
             .iter()
             .filter(|(_, relation)| *relation == Relation::Nat)
-            .filter_map(|(other, _)| seen.get(&(context.connections.get(*other)?.stream, finding.kind)))
+            .filter_map(|(other, _)| seen.get(&(context.connections.seen(*other)?.stream(), finding.kind)))
             .flatten()
             .find(|(_, earlier)| time.since(*earlier).abs() <= SAME_LOSS);
         if let Some((number, _)) = first {

@@ -11,7 +11,8 @@ use crate::observe::path::HopChange;
 use crate::observe::{Case, Observer};
 use crate::options::Thresholds;
 use crate::report::{HandshakeView, How};
-use crate::tcp::{Connection, Connections};
+use crate::tcp::Connections;
+use crate::tcp::facts::Seen;
 use crate::time::{Span, Timestamp};
 
 /// Connections to one server that die within this of each other died of one event (a restart).
@@ -76,22 +77,27 @@ impl<'a> Context<'a> {
         end: Timestamp,
     ) -> Self {
         let mut servers: BTreeMap<Endpoint, ServerActivity> = BTreeMap::new();
-        for (at, connection) in connections.iter().enumerate() {
-            let heard = connection.server_half().last.filter(|_| connection.server_half().data_end.is_some());
+        for (at, seen) in connections.all() {
+            let heard = match seen {
+                Seen::Followed(connection) => {
+                    Some(connection.server_half()).filter(|half| half.data_end.is_some()).and_then(|half| Some(half.last?.time))
+                }
+                Seen::Ended(ended) => Some(ended.facts.server_half()).filter(|half| half.has_payload).and_then(|half| half.last),
+            };
             let lost = observer.watch(at).map_or(&[][..], |watch| &watch.cases).iter().filter_map(|case| {
                 let reset = case.request.reply_reset()?;
                 (case.fin.is_none() && case.close.is_none_or(|close| close.how == How::Rst)).then_some(reset.mark.time)
             });
             let lost: Vec<Timestamp> = lost.collect();
-            let unanswered = connection.handshake.syn.filter(|_| connection.handshake_view() == HandshakeView::Unanswered);
+            let unanswered = seen.followed().filter(|c| c.handshake_view() == HandshakeView::Unanswered).and_then(|c| c.handshake.syn);
             if heard.is_none() && lost.is_empty() && unanswered.is_none() {
                 continue;
             }
-            let activity = servers.entry(connection.server_endpoint()).or_default();
+            let activity = servers.entry(seen.server_endpoint()).or_default();
             activity.lost.extend(lost);
             activity.unanswered.extend(unanswered.map(|(_, syn, _)| syn.time));
             if let Some(heard) = heard {
-                activity.hear(heard.time, connection.stream);
+                activity.hear(heard, seen.stream());
             }
         }
         for activity in servers.values_mut() {
@@ -113,7 +119,7 @@ impl<'a> Context<'a> {
 
     /// The client's endpoint of a connection, by its number.
     pub fn client_of(&self, stream: u64) -> Option<Endpoint> {
-        self.connection(stream).map(|(_, connection)| connection.client_endpoint())
+        self.connection(stream).map(|(_, seen)| seen.client_endpoint())
     }
 
     /// The connections that belong together with the one at index `at`.
@@ -122,11 +128,11 @@ impl<'a> Context<'a> {
     }
 
     /// The connection with this number, and its index. Numbers run with the index unless ICMP errors took some.
-    pub fn connection(&self, stream: u64) -> Option<(usize, &'a Connection)> {
+    pub fn connection(&self, stream: u64) -> Option<(usize, Seen<'a>)> {
         let guess = usize::try_from(stream).ok()?;
-        match self.connections.get(guess) {
-            Some(connection) if connection.stream == stream => Some((guess, connection)),
-            _ => self.connections.iter().enumerate().find(|(_, connection)| connection.stream == stream),
+        match self.connections.seen(guess) {
+            Some(seen) if seen.stream() == stream => Some((guess, seen)),
+            _ => self.connections.all().find(|(_, seen)| seen.stream() == stream),
         }
     }
 
@@ -181,7 +187,7 @@ fn failovers(connections: &Connections, observer: &Observer, idle_gap: Span) -> 
 
 fn waits(connections: &Connections, observer: &Observer) -> BTreeMap<Endpoint, Vec<Span>> {
     let mut waits: BTreeMap<Endpoint, Vec<Span>> = BTreeMap::new();
-    for (at, connection) in connections.iter().enumerate() {
+    for (at, connection) in connections.followed() {
         let Some(close) = observer.watch(at).and_then(|watch| watch.waiting_close.as_deref()) else { continue };
         if close.side != connection.client {
             waits.entry(connection.server_endpoint()).or_default().push(close.waited);
@@ -194,9 +200,9 @@ fn waits(connections: &Connections, observer: &Observer) -> BTreeMap<Endpoint, V
 fn legs(connections: &Connections, observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
     let mut legs: BTreeMap<usize, Vec<(usize, Relation)>> = BTreeMap::new();
     for link in &observer.legs.links {
-        let (Some(first), Some(second)) = (connections.get(link.first), connections.get(link.second)) else { continue };
-        let isn = |connection: &Connection| connection.handshake.syn_ack.map(|(_, _, isn)| isn);
-        if link.relation == Relation::Nat && matches!((isn(first), isn(second)), (Some(a), Some(b)) if a != b) {
+        let (Some(first), Some(second)) = (connections.seen(link.first), connections.seen(link.second)) else { continue };
+        let isns = (first.syn_ack(), second.syn_ack());
+        if link.relation == Relation::Nat && matches!(isns, (Some(a), Some(b)) if a != b) {
             continue;
         }
         for (from, to) in [(link.first, link.second), (link.second, link.first)] {

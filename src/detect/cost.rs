@@ -8,7 +8,7 @@ use super::context::Context;
 use crate::endpoint::{Endpoint, Role};
 use crate::infer::churn;
 use crate::report::{Cost, Finding, How, PortsInUse, Retried, Severity, StateView, TimeWait};
-use crate::tcp::Connection;
+use crate::tcp::facts::Facts;
 use crate::time::{Span, Timestamp};
 
 /// A socket whose side closed first stays for so long (Linux: TCP_TIMEWAIT_LEN, include/net/tcp.h).
@@ -29,17 +29,23 @@ pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
         cost.retried += u64::from(next.is_some_and(|next| matches!(next.retried, Retried::Yes | Retried::Probably)));
         cost.surfaced += u64::from(next.is_some_and(|next| next.surfaced.is_some()));
     }
-    for (at, _) in context.connections.iter().enumerate() {
-        if let Some(span) = context.observer.watch(at).and_then(|watch| watch.half_closed.as_deref()) {
-            let until = span.ended.map_or(context.end, |(mark, _)| mark.time).min(context.recorded_until(span.fin.time));
-            cost.dead_held = cost.dead_held + until.since(span.fin.time).max(Span::ZERO);
+    let mut use_of = Use::default();
+    for (at, seen) in context.connections.all() {
+        let watched = || {
+            let span = context.observer.watch(at)?.half_closed.as_deref()?;
+            Some((span.fin.time, span.ended.map_or(context.end, |(mark, _)| mark.time)))
+        };
+        if let Some((closed, ended)) = seen.half_closed().or_else(watched) {
+            let until = ended.min(context.recorded_until(closed));
+            cost.dead_held = cost.dead_held + until.since(closed).max(Span::ZERO);
             cost.dead_connections += 1;
         }
+        use_of.add(&seen.facts(), context.end);
     }
     let pairs = context.observer.samples.servers.values().flat_map(|seen| seen.clients.values());
     cost.handshakes_avoidable = pairs.filter(|pair| churn::is_churn(pair)).map(|pair| pair.avoidable).sum();
-    time_wait(&mut cost, context);
-    ports(&mut cost, context);
+    cost.time_wait = time_wait(use_of.by_host, use_of.first.unwrap_or_default(), context.end);
+    cost.ports = ports(use_of.by_pair);
     cost
 }
 
@@ -49,19 +55,42 @@ pub fn is_loss(finding: &Finding) -> bool {
 }
 
 /// When a connection's first closer entered TIME_WAIT, its address and its side.
-fn entered_time_wait(connection: &Connection) -> Option<(Timestamp, Endpoint, Role)> {
+fn entered_time_wait(connection: &Facts) -> Option<(Timestamp, Endpoint, Role)> {
     let close = connection.close.filter(|close| close.how == How::Fin)?;
-    let both = connection.halves.iter().map(|half| half.effective_fin().map(|fin| fin.mark.time));
-    let last = both.collect::<Option<Vec<Timestamp>>>()?.into_iter().max()?;
-    let role = if close.side == connection.client { Role::Client } else { Role::Server };
-    (connection.state_view() == StateView::Closed).then_some((last, connection.key.endpoint(close.side), role))
+    let [low, high] = &connection.halves;
+    let last = low.closed?.max(high.closed?);
+    (connection.state == StateView::Closed).then_some((last, connection.key.endpoint(close.side), connection.role(close.side)))
 }
 
-fn time_wait(cost: &mut Cost, context: &Context<'_>) {
-    let mut by_host: BTreeMap<(IpAddr, Role), Vec<Timestamp>> = BTreeMap::new();
-    for (time, endpoint, role) in context.connections.iter().filter_map(entered_time_wait) {
-        by_host.entry((endpoint.ip(), role)).or_default().push(time);
+/// The times during which sockets were in use.
+#[derive(Debug, Default)]
+struct Use {
+    /// When the first connection began.
+    first: Option<Timestamp>,
+    /// When sockets entered TIME_WAIT, by host and side.
+    by_host: BTreeMap<(IpAddr, Role), Vec<Timestamp>>,
+    /// When ports were in use, by client host and destination.
+    by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>>,
+}
+
+impl Use {
+    fn add(&mut self, connection: &Facts, end: Timestamp) {
+        let began = connection.first.time;
+        self.first = Some(self.first.map_or(began, |first| first.min(began)));
+        let over = matches!(connection.state, StateView::Closed | StateView::Reset);
+        let mut until = if over { connection.latest } else { end };
+        let client = connection.client_endpoint();
+        if let Some((time, endpoint, role)) = entered_time_wait(connection) {
+            self.by_host.entry((endpoint.ip(), role)).or_default().push(time);
+            if endpoint == client {
+                until = time + TIME_WAIT;
+            }
+        }
+        self.by_pair.entry((client.ip(), connection.server_endpoint())).or_default().push((began, until));
     }
+}
+
+fn time_wait(by_host: BTreeMap<(IpAddr, Role), Vec<Timestamp>>, first: Timestamp, end: Timestamp) -> Vec<TimeWait> {
     let mut hosts: Vec<(u64, IpAddr, Role, Vec<Timestamp>)> = by_host
         .into_iter()
         .map(|((host, role), mut times)| {
@@ -71,14 +100,13 @@ fn time_wait(cost: &mut Cost, context: &Context<'_>) {
         .collect();
     hosts.sort_by_key(|(peak, host, role, _)| (Reverse(*peak), *host, *role));
     hosts.truncate(SHOWN);
-    cost.time_wait =
-        hosts.into_iter().map(|(peak, host, side, times)| TimeWait { host, side, peak, over_time: over_time(&times, context) }).collect();
+    let waits = hosts.into_iter().map(|(peak, host, side, times)| TimeWait { host, side, peak, over_time: over_time(&times, first, end) });
+    waits.collect()
 }
 
 /// How many of the sockets that entered TIME_WAIT at these times are in it, at evenly spaced moments of the capture.
-fn over_time(times: &[Timestamp], context: &Context<'_>) -> Vec<(Timestamp, u64)> {
-    let Some(first) = context.connections.iter().map(|connection| connection.first.time).min() else { return Vec::new() };
-    let length = context.end.since(first).max(Span::ZERO);
+fn over_time(times: &[Timestamp], first: Timestamp, end: Timestamp) -> Vec<(Timestamp, u64)> {
+    let length = end.since(first).max(Span::ZERO);
     (0..=MOMENTS)
         .map(|moment| {
             let time = first + Span(length.nanos() / MOMENTS * moment);
@@ -90,27 +118,17 @@ fn over_time(times: &[Timestamp], context: &Context<'_>) -> Vec<(Timestamp, u64)
 }
 
 /// The most ports that a client host had in use towards one destination, TIME_WAIT included.
-fn ports(cost: &mut Cost, context: &Context<'_>) {
-    let mut by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>> = BTreeMap::new();
-    for connection in context.connections.iter() {
-        let over = matches!(connection.state_view(), StateView::Closed | StateView::Reset);
-        let mut until = if over { connection.latest } else { context.end };
-        if let Some((time, endpoint, _)) = entered_time_wait(connection)
-            && endpoint == connection.client_endpoint()
-        {
-            until = time + TIME_WAIT;
-        }
-        by_pair.entry((connection.client_endpoint().ip(), connection.server_endpoint())).or_default().push((connection.first.time, until));
-    }
-    cost.ports = by_pair
+fn ports(by_pair: BTreeMap<(IpAddr, Endpoint), Vec<(Timestamp, Timestamp)>>) -> Vec<PortsInUse> {
+    let mut ports: Vec<PortsInUse> = by_pair
         .into_iter()
         .map(|((client, server), mut spans)| {
             spans.sort_unstable();
             PortsInUse { client, server: server.into(), peak: most_at_once(spans.iter().copied()) }
         })
         .collect();
-    cost.ports.sort_by_key(|ports| (Reverse(ports.peak), ports.client, ports.server));
-    cost.ports.truncate(SHOWN);
+    ports.sort_by_key(|ports| (Reverse(ports.peak), ports.client, ports.server));
+    ports.truncate(SHOWN);
+    ports
 }
 
 /// The largest number of spans that overlap; they come in the order of their beginnings.

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use crate::endpoint::{Endpoint, Side};
 use crate::observe::{Case, Observer};
 use crate::report::RstShape;
-use crate::tcp::half::{Mark, Position};
+use crate::tcp::facts::number;
+use crate::tcp::half::Mark;
 use crate::tcp::{Connection, Connections};
 
 /// An RST that belongs to no connection of its own addresses.
@@ -32,24 +33,21 @@ pub struct Foreign {
     next: BTreeMap<(Endpoint, u32, u32), usize>,
 }
 
-/// The sequence number at a position: positions count on from the 32-bit number.
-fn number(position: Position) -> u32 {
-    u32::try_from(position.rem_euclid(1 << 32)).unwrap_or_default()
-}
-
 impl Foreign {
     /// Looks through all connections; the second index only where a connection was met in the middle.
     pub fn gather(connections: &Connections, observer: &Observer) -> Self {
         let mut foreign = Self::default();
         let met_in_the_middle = |at: usize| observer.watch(at).is_some_and(|watch| watch.cases.iter().any(|case| case.request.first_ever));
         let wanted = (0..connections.len()).any(met_in_the_middle);
-        for (at, connection) in connections.iter().enumerate() {
+        for (_, connection) in connections.followed() {
             for side in [Side::Low, Side::High] {
                 foreign.resets.extend(stray_reset(connection, side));
             }
-            let (client, server) = (connection.client_half(), connection.server_half());
-            if let (true, Some(sent), Some(heard)) = (wanted, client.snd_nxt, server.snd_nxt) {
-                foreign.next.entry((connection.server_endpoint(), number(sent), number(heard))).or_insert(at);
+        }
+        for (at, seen) in connections.all().filter(|_| wanted) {
+            let facts = seen.facts();
+            if let (Some(sent), Some(heard)) = (facts.client_half().next, facts.server_half().next) {
+                foreign.next.entry((facts.server_endpoint(), sent.0, heard.0)).or_insert(at);
             }
         }
         foreign
@@ -57,7 +55,7 @@ impl Foreign {
 
     /// The RST from another address that answers the request by its numbers.
     pub fn stray_reset(&self, case: &Case) -> Option<&StrayReset> {
-        let stray = self.resets.get(&(case.client, number(case.request.ack?)))?;
+        let stray = self.resets.get(&(case.client, number(case.request.ack?).0))?;
         (stray.mark.time >= case.request.mark.time && stray.from != case.server).then_some(stray)
     }
 
@@ -66,7 +64,7 @@ impl Foreign {
         if !case.request.first_ever || case.handshake_seen {
             return None;
         }
-        let at = self.next.get(&(case.server, number(case.request.start), number(case.request.ack?))).copied()?;
+        let at = self.next.get(&(case.server, number(case.request.start).0, number(case.request.ack?).0)).copied()?;
         (at != case.connection).then_some(at)
     }
 }

@@ -37,7 +37,7 @@ impl LateProbes {
     /// Looks through all connections.
     pub fn gather(context: &Context<'_>) -> Self {
         let mut late = Self::default();
-        for connection in context.connections.iter().filter(|connection| !connection.one_sided()) {
+        for (_, connection) in context.connections.followed().filter(|(_, connection)| !connection.one_sided()) {
             for side in [connection.client, connection.client.other()] {
                 let half = connection.half(side);
                 let (Some(first), Some(heard)) = (half.first_pending_probe, connection.half(side.other()).last) else { continue };

@@ -107,7 +107,7 @@ pub fn pages() -> &'static [KindPage] {
 /// All findings, numbered: by severity, then by kind, time and frame.
 pub fn detect(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (at, connection) in context.connections.iter().enumerate() {
+    for (at, connection) in context.connections.followed() {
         let Some(watch) = context.observer.watch(at) else { continue };
         findings.extend(watch.cases.iter().filter_map(|case| lost_request(case, context)));
         if let Some(span) = watch.half_closed.as_deref() {

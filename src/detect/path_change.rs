@@ -5,7 +5,7 @@ use super::draft;
 use super::{KindPage, wording};
 use crate::endpoint::{Direction, Role};
 use crate::observe::Case;
-use crate::observe::observer::Watch;
+use crate::observe::Watch;
 use crate::observe::path::{Hop, HopChange};
 use crate::report::{Confidence, Finding, Kind, Severity};
 use crate::segment::LinkAddress;

@@ -81,7 +81,8 @@ fn candidates(finding: &mut Finding, case: &Case, context: &Context<'_>) {
         finding.candidates.push("the server had reset the connection and that RST was lost on the way".to_string());
         return;
     }
-    if let Some(old) = context.foreign.continued(case).and_then(|at| context.connections.get(at)) {
+    if let Some(old) = context.foreign.continued(case).and_then(|at| context.connections.seen(at)) {
+        let old = old.facts();
         finding.cause = Some("nat-mapping-changed".to_string());
         let port = old.client_endpoint();
         finding

@@ -11,17 +11,19 @@ use crate::observe::log::{Event, Log, What};
 use crate::report::{EntryKind, Finding, FrameRef, GapEnd, RstShape, Timeline, TimelineEntry};
 use crate::segment::IcmpError;
 use crate::tcp::Connection;
+use crate::tcp::facts::Seen;
 use crate::time::{Span, Timestamp};
 
 /// The timeline of connection `stream`, if its log was kept.
 pub fn of_stream(stream: u64, context: &Context<'_>, findings: &[Finding]) -> Option<Timeline> {
-    let (at, connection) = context.connection(stream)?;
+    let (at, seen) = context.connection(stream)?;
+    let connection = seen.followed()?;
     let log = context.observer.watch(at)?.log.as_deref()?;
     let mut builder = Builder::new(connection, log, findings, context.end);
     builder.legs = context
         .legs(at)
         .iter()
-        .filter_map(|(other, relation)| context.connections.get(*other).map(|other| leg(other, *relation)))
+        .filter_map(|(other, relation)| context.connections.seen(*other).map(|other| leg(other, *relation)))
         .collect();
     Some(builder.build())
 }
@@ -328,8 +330,8 @@ impl<'a> Builder<'a> {
 }
 
 /// Names the other leg of a connection, and what says that it is one.
-fn leg(other: &Connection, relation: Relation) -> String {
-    let (stream, client, server) = (other.stream, other.client_endpoint(), other.server_endpoint());
+fn leg(other: Seen<'_>, relation: Relation) -> String {
+    let (stream, client, server) = (other.stream(), other.client_endpoint(), other.server_endpoint());
     match relation {
         Relation::Nat => format!("the same connection as {stream} ({client} to {server}): the same sequence numbers under another 4-tuple"),
         Relation::Proxy => format!("one request with connection {stream} ({client} to {server}): sent on while the caller waited"),

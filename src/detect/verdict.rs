@@ -166,7 +166,7 @@ fn nothing_lost(findings: &[Finding], context: &Context<'_>) -> String {
     if connections == 0 {
         return "There is no TCP connection in this capture.".to_string();
     }
-    let used = context.connections.iter().filter(|connection| connection.after_fin.is_some()).count();
+    let used = context.connections.all().filter(|(_, seen)| seen.after_fin().is_some()).count();
     let noticed = context.timers.servers.values().filter_map(|known| known.server.as_ref()).map(|timer| timer.samples).sum::<u64>();
     let mut text = format!("No request was lost to a closed or forgotten connection among {}", wording::count(connections, "connection"));
     if findings.is_empty() && used == 0 && noticed > 0 {

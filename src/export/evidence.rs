@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::anonymize::{Anonymizer, Fresh, Headers, LINK_TYPE_RAW, Payload, Speech, rebuild_quote, rebuild_segment};
+use super::anonymize::{
+    Anonymizer, Fresh, Headers, LINK_TYPE_ETHERNET, LINK_TYPE_RAW, Payload, Speech, on_ethernet, rebuild_quote, rebuild_segment,
+};
 use super::output::{InterfaceKey, Output, Record};
 use super::plan::Plan;
 use super::{ExportError, comments};
 use crate::capture::{Capture, Summary};
-use crate::decode::{DecodeOptions, Decoded, Decoder};
+use crate::decode::{DecodeOptions, Decoded, Decoder, IP_FRAGMENT};
 use crate::endpoint::Direction;
-use crate::frame::Frame;
+use crate::frame::{Frame, LinkType};
 use crate::options::AnalysisOptions;
 use crate::report::{FrameRef, Report};
 use crate::segment::Segment;
@@ -88,6 +90,12 @@ pub fn write(
             writer.output.put(&record, capture.interfaces())?;
         }
     }
+    decoder.end();
+    while let Some(last) = decoder.after_last() {
+        for record in writer.earlier(&last, &mut tracker) {
+            writer.output.put(&record, capture.interfaces())?;
+        }
+    }
     let Writer { output, missing, mut extraction, .. } = writer;
     extraction.missing = missing.len() as u64;
     extraction.frames = output.frames;
@@ -130,41 +138,85 @@ struct Window {
     after: usize,
 }
 
-/// Fragments whose datagram is not complete.
+/// Frames of which it is not known yet what they are: fragments, with their datagram, and what waits behind a first one.
 #[derive(Debug, Default)]
 struct Fragments {
-    waiting: VecDeque<(u64, Record)>,
+    waiting: VecDeque<(Option<u64>, FrameRef, Record)>,
     octets: usize,
 }
 
 impl Fragments {
-    fn add(&mut self, datagram: u64, record: Record) {
+    fn add(&mut self, datagram: Option<u64>, frame: FrameRef, record: Record) {
         self.octets = self.octets.saturating_add(record.octets.len());
-        self.waiting.push_back((datagram, record));
+        self.waiting.push_back((datagram, frame, record));
         while self.waiting.len() > MAX_FRAGMENTS || self.octets > MAX_FRAGMENT_OCTETS {
-            let Some((_, record)) = self.waiting.pop_front() else { break };
+            let Some((_, _, record)) = self.waiting.pop_front() else { break };
             self.octets = self.octets.saturating_sub(record.octets.len());
         }
     }
 
     fn take(&mut self, datagram: u64) -> Vec<Record> {
-        let (of_it, others) = std::mem::take(&mut self.waiting).into_iter().partition(|(known, _)| *known == datagram);
+        let (of_it, others) = std::mem::take(&mut self.waiting).into_iter().partition(|(known, ..)| *known == Some(datagram));
         self.waiting = others;
-        let records: Vec<Record> = VecDeque::into_iter(of_it).map(|(_, record)| record).collect();
+        let records: Vec<Record> = VecDeque::into_iter(of_it).map(|(_, _, record)| record).collect();
         self.octets = records.iter().fold(self.octets, |octets, record| octets.saturating_sub(record.octets.len()));
         records
+    }
+
+    fn take_frame(&mut self, frame: FrameRef) -> Option<Record> {
+        let at = self.waiting.iter().position(|(_, known, _)| *known == frame)?;
+        let (_, _, record) = self.waiting.remove(at)?;
+        self.octets = self.octets.saturating_sub(record.octets.len());
+        Some(record)
     }
 }
 
 impl<W: Write> Writer<'_, W> {
     /// Takes in one frame; gives what is to be written because of it.
     fn read(&mut self, frame: &Frame<'_>, decoder: &mut Decoder, tracker: &mut Tracker) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some(earlier) = decoder.before(frame) {
+            records.extend(self.earlier(&earlier, tracker));
+        }
+        if records.is_empty() {
+            return self.read_alone(frame, decoder, tracker);
+        }
+        records.extend(self.read_alone(frame, decoder, tracker));
+        records
+    }
+
+    /// Takes in a segment whose frame came before.
+    fn earlier(&mut self, segment: &Segment<'_>, tracker: &mut Tracker) -> Vec<Record> {
+        let step = tracker.push(segment);
+        let id = FrameRef::from(segment.frame);
+        let (Some(kept), is_evidence) = (self.fragments.take_frame(id), self.missing.remove(&id)) else { return Vec::new() };
+        if !self.is_wanted(step.connection, tracker, is_evidence) {
+            return Vec::new();
+        }
+        let frame = Frame {
+            id: segment.frame,
+            time: Some(kept.time),
+            link_type: LinkType(kept.key.link_type),
+            interface: kept.key.interface,
+            fcs_octets: kept.key.fcs_octets,
+            wire_length: kept.wire_length,
+            captured: &kept.octets,
+        };
+        let direction = tracker.connection(step.connection).map_or(Direction::ClientToServer, |known| known.direction(step.side));
+        let record = self.segment(&frame, kept.time, segment, &step, direction);
+        self.with_comments(step.connection, id, vec![record], is_evidence)
+    }
+
+    /// Takes in one frame after those that it let go.
+    fn read_alone(&mut self, frame: &Frame<'_>, decoder: &mut Decoder, tracker: &mut Tracker) -> Vec<Record> {
         let time = frame.time.unwrap_or(self.last_time);
         self.last_time = time;
         let id = FrameRef::from(frame.id);
-        let is_evidence = self.missing.remove(&id);
         let decoded = decoder.decode(frame);
-        let (connection, mut record) = match &decoded {
+        // a fragment, and what waits behind one, may still turn out to be a segment
+        let is_settled = !matches!(decoded, Decoded::Waits | Decoded::Skipped(IP_FRAGMENT));
+        let is_evidence = is_settled && self.missing.remove(&id);
+        let (connection, record) = match &decoded {
             Decoded::Segment(segment) => {
                 let step = tracker.push(segment);
                 let mut connection = step.connection;
@@ -194,16 +246,17 @@ impl<W: Write> Writer<'_, W> {
                 tracker.reserve(*src, *dst, *tenant);
                 return Vec::new();
             }
+            Decoded::Waits => {
+                self.fragments.add(None, id, copy(frame, time, frame.captured.len()));
+                return Vec::new();
+            }
             Decoded::Skipped(_) | Decoded::Malformed(_) => {
                 if let Some(datagram) = decoder.datagram() {
-                    self.fragments.add(datagram, copy(frame, time, frame.captured.len()));
+                    self.fragments.add(Some(datagram), id, copy(frame, time, frame.captured.len()));
                 }
                 return Vec::new();
             }
         };
-        if let Some(comments) = self.plan.comments.get(&id) {
-            record.comments.clone_from(comments);
-        }
         let mut records = decoder.datagram().map(|datagram| self.fragments.take(datagram)).unwrap_or_default();
         if self.options.anonymizer.is_some() {
             self.extraction.joined = self.extraction.joined.saturating_add(records.len() as u64);
@@ -214,6 +267,14 @@ impl<W: Write> Writer<'_, W> {
             }
         }
         records.push(record);
+        self.with_comments(connection, id, records, is_evidence)
+    }
+
+    /// Comments the last of the records, which are those of one frame, and keeps back what lies too far from the evidence.
+    fn with_comments(&mut self, connection: usize, id: FrameRef, mut records: Vec<Record>, is_evidence: bool) -> Vec<Record> {
+        if let (Some(comments), Some(record)) = (self.plan.comments.get(&id), records.last_mut()) {
+            record.comments.clone_from(comments);
+        }
         match self.options.around {
             None => records,
             Some(frames) => records.into_iter().flat_map(|record| self.window(connection, record, frames, is_evidence)).collect(),
@@ -282,6 +343,14 @@ impl<W: Write> Writer<'_, W> {
             masked.clear();
         }
         let (octets, wire_length) = rebuild_segment(segment, &masked, anonymizer);
+        // Nothing but fragments stood between the link and the segment: it stays on its link, so that its way does not seem to change.
+        if frame.link_type.0 == LINK_TYPE_ETHERNET
+            && segment.vantage.stack == 0
+            && let Some((octets, header)) = on_ethernet(&segment.vantage, &octets, anonymizer)
+        {
+            let wire_length = wire_length.saturating_add(header);
+            return Record { key: key(None), time, wire_length, octets, comments: Vec::new() };
+        }
         let rebuilt = Some((segment.vantage.stack, segment.vantage.outer));
         Record { key: InterfaceKey { link_type: LINK_TYPE_RAW, ..key(rebuilt) }, time, wire_length, octets, comments: Vec::new() }
     }

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::Capture;
-use crate::decode::{DecodeOptions, Decoded, Decoder};
+use crate::decode::{DecodeOptions, Decoded, Decoder, IP_FRAGMENT};
 use crate::options::AnalysisOptions;
 use crate::report::{FrameRef, PayloadExcerpt, Report};
+use crate::segment::Segment;
 
 /// Octets of a payload that are shown: a request line and the first fields.
 pub const SHOWN: usize = 256;
@@ -43,18 +44,37 @@ pub fn payloads(
     while !wanted.is_empty() && !interrupted.load(Ordering::Relaxed) {
         let Some(frame) = capture.next_frame() else { break };
         // Every frame is decoded: an evidence frame may be the last fragment of a datagram.
-        let decoded = decoder.decode(&frame);
-        if wanted.remove(&FrameRef::from(frame.id))
-            && let Decoded::Segment(segment) = decoded
-            && segment.payload_length > 0
-        {
-            let mut octets: Vec<u8> = segment.head.iter().take(segment.payload_length as usize).copied().collect();
-            cover_secrets(&mut octets);
-            octets.truncate(SHOWN);
-            found.insert(FrameRef::from(frame.id), PayloadExcerpt { octets, length: segment.payload_length });
+        while let Some(earlier) = decoder.before(&frame) {
+            let id = FrameRef::from(earlier.frame);
+            if wanted.remove(&id) {
+                found.extend(excerpt(&earlier).map(|excerpt| (id, excerpt)));
+            }
+        }
+        let id = FrameRef::from(frame.id);
+        match decoder.decode(&frame) {
+            Decoded::Segment(segment) if wanted.remove(&id) => found.extend(excerpt(&segment).map(|excerpt| (id, excerpt))),
+            Decoded::Segment(_) | Decoded::Waits | Decoded::Skipped(IP_FRAGMENT) => {} // the last two may still turn out to be segments
+            _ => {
+                wanted.remove(&id);
+            }
+        }
+    }
+    decoder.end();
+    while let Some(last) = decoder.after_last() {
+        let id = FrameRef::from(last.frame);
+        if wanted.remove(&id) {
+            found.extend(excerpt(&last).map(|excerpt| (id, excerpt)));
         }
     }
     found
+}
+
+/// The payload of a segment, if it has any.
+fn excerpt(segment: &Segment<'_>) -> Option<PayloadExcerpt> {
+    let mut octets: Vec<u8> = segment.head.iter().take(segment.payload_length as usize).copied().collect();
+    cover_secrets(&mut octets);
+    octets.truncate(SHOWN);
+    (segment.payload_length > 0).then_some(PayloadExcerpt { octets, length: segment.payload_length })
 }
 
 /// Covers what is secret in the head of an HTTP/1 message, and in whatever has lines like one.

@@ -68,6 +68,13 @@ pub fn resolve(plan: &mut Plan, mut capture: Capture, options: &AnalysisOptions,
     let mut tracker = Tracker::new(options.thresholds);
     while !plan.unresolved.is_empty() && !interrupted.load(Ordering::Relaxed) {
         let Some(frame) = capture.next_frame() else { break };
+        while let Some(earlier) = decoder.before(&frame) {
+            let id = FrameRef::from(earlier.frame);
+            let connection = tracker.push(&earlier).connection;
+            if plan.unresolved.remove(&id) {
+                plan.streams.extend(tracker.connection(connection).map(|connection| connection.stream));
+            }
+        }
         let id = FrameRef::from(frame.id);
         let connection = match decoder.decode(&frame) {
             Decoded::Segment(segment) => {
@@ -82,7 +89,8 @@ pub fn resolve(plan: &mut Plan, mut capture: Capture, options: &AnalysisOptions,
                 tracker.reserve(src, dst, tenant);
                 None
             }
-            Decoded::Skipped(_) | Decoded::Malformed(_) => None,
+            Decoded::Waits | Decoded::Skipped(_) => continue, // a fragment may turn out to be a segment
+            Decoded::Malformed(_) => None,
         };
         if plan.unresolved.remove(&id)
             && let Some(connection) = connection

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::elsewhere::{ClientTimers, Elsewhere};
-use super::maker::{self, Maker};
+use super::maker::{self, Agents, Maker};
 use super::timers::{ServerKnowledge, Timer, Timers};
 use crate::app::Protocol;
 use crate::endpoint::Endpoint;
@@ -54,7 +55,7 @@ pub struct ChainHop {
     /// Whom it talks to.
     pub server: Endpoint,
     /// The host name whose timer `server_timer` is, where several behind the address differ.
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
     /// The client's idle timer.
     pub client_timer: Option<SideTimer>,
     /// Where it is not seen here: the client's timer on its connections to another server.
@@ -84,7 +85,7 @@ pub struct ChainHop {
     /// What they speak.
     pub protocol: Protocol,
     /// What the server calls itself.
-    pub server_product: String,
+    pub server_product: Arc<str>,
     /// Its connections are another hop's, seen behind address translation.
     pub translated: bool,
     /// Hops before it.
@@ -165,11 +166,14 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
         }
     }
     let mut hops: Vec<ChainHop> = Vec::with_capacity(samples.servers.values().map(|seen| seen.clients.len()).sum());
+    let mut agents = Agents::default();
     for (server, seen) in &samples.servers {
         let Some(known) = timers.of(*server) else { continue };
+        let host = known.hosts.iter().min_by_key(|(_, timer)| timer.value).map(|(host, _)| Arc::from(host.as_str()));
+        let names = (host, Arc::from(known.product.as_str()));
         for (client, pair) in &seen.clients {
             let own: Vec<Endpoint> = fronts.get(client).into_iter().flatten().copied().filter(|front| front != server).collect();
-            hops.push(hop(*client, *server, pair, known, &own, samples, assumptions));
+            hops.push(hop((*client, pair), (*server, known, &names), &own, (samples, &mut agents), assumptions));
         }
     }
     let client_timers = ClientTimers::gather(timers);
@@ -188,29 +192,29 @@ pub fn hops(samples: &Samples, timers: &Timers, legs: &Legs, connections: &Conne
     hops
 }
 
+/// The host name behind a server whose timer is the shortest, and what the server calls itself: of all of its hops.
+type Names = (Option<Arc<str>>, Arc<str>);
+
 fn hop(
-    client: IpAddr,
-    server: Endpoint,
-    pair: &ClientSamples,
-    known: &ServerKnowledge,
+    (client, pair): (IpAddr, &ClientSamples),
+    (server, known, (host, product)): (Endpoint, &ServerKnowledge, &Names),
     fronts: &[Endpoint],
-    samples: &Samples,
+    (samples, agents): (&Samples, &mut Agents),
     assumptions: &[Assumption],
 ) -> ChainHop {
     let of_client = known.clients.get(&client);
     let measured_client = of_client.and_then(|pair| pair.timer.as_ref()).map(SideTimer::of);
-    let host = known.hosts.iter().min_by_key(|(_, timer)| timer.value).map(|(host, _)| host.clone());
     let measured_server = known.server.as_ref().map(SideTimer::of);
     let taken: Vec<&ServerSamples> = fronts.iter().filter_map(|front| samples.servers.get(front)).collect();
     let client_maker = if taken.is_empty() {
-        maker::of_client(pair)
+        agents.of_client(pair)
     } else {
         samples.servers.get(&server).and_then(|behind| maker::of_proxy(pair, &taken, behind))
     };
     ChainHop {
         client,
         server,
-        host,
+        host: host.clone(),
         client_timer: known_or_assumed(measured_client, assumptions, "client", || vec![client.to_string()]),
         elsewhere: None,
         held: pair.held,
@@ -225,7 +229,7 @@ fn hop(
         client_is_proxy: !fronts.is_empty(),
         client_maker,
         protocol: known.protocol,
-        server_product: known.product.clone(),
+        server_product: Arc::clone(product),
         translated: false,
         depth: 0,
     }
@@ -255,7 +259,7 @@ type Proxied = BTreeMap<(Endpoint, IpAddr), usize>;
 fn links(legs: &Legs, connections: &Connections) -> (Proxied, BTreeSet<(IpAddr, Endpoint)>) {
     let (mut proxied, mut translated) = (Proxied::new(), BTreeSet::new());
     for link in &legs.links {
-        let (Some(first), Some(second)) = (connections.get(link.first), connections.get(link.second)) else { continue };
+        let (Some(first), Some(second)) = (connections.seen(link.first), connections.seen(link.second)) else { continue };
         let (client, server) = (second.client_endpoint().ip(), second.server_endpoint());
         match link.relation {
             Relation::Proxy => *proxied.entry((first.server_endpoint(), client)).or_default() += 1,
@@ -333,7 +337,7 @@ mod tests {
             client_is_proxy: false,
             client_maker: None,
             protocol: Protocol::Http1,
-            server_product: String::new(),
+            server_product: Arc::default(),
             translated: false,
             depth: 0,
         }

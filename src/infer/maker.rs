@@ -1,5 +1,8 @@
 //! Which product a client or a proxy is, as far as the capture tells, and by what it tells it.
 
+use arrayvec::ArrayString;
+use hashbrown::HashMap;
+
 use super::products::{self, Product};
 use crate::app::{Hand, Protocol};
 use crate::observe::samples::{ClientSamples, ServerSamples};
@@ -44,11 +47,21 @@ fn by_case(pair: &ClientSamples, fronts: &[&ServerSamples], behind: &ServerSampl
     Maker::new("haproxy", "probably: it turns field names into lower case, as HAProxy does from 2.0 on")
 }
 
-/// The product of a client that is no proxy: the only known one among its `User-Agent` fields.
-pub fn of_client(pair: &ClientSamples) -> Option<Maker> {
-    let mut known = pair.agents.iter().filter_map(|agent| Maker::new(agent, format!("by its User-Agent {agent}")));
-    let first = known.next()?;
-    known.all(|other| other.product == first.product).then_some(first)
+/// Products by what clients call themselves: looked up once for each name, because thousands of clients have the same.
+#[derive(Debug, Default)]
+pub struct Agents(HashMap<ArrayString<32>, Option<&'static Product>, ahash::RandomState>);
+
+impl Agents {
+    fn product(&mut self, agent: ArrayString<32>) -> Option<&'static Product> {
+        *self.0.entry(agent).or_insert_with(|| products::named(&agent))
+    }
+
+    /// The product of a client that is no proxy: the only known one among its `User-Agent` fields.
+    pub fn of_client(&mut self, pair: &ClientSamples) -> Option<Maker> {
+        let mut known = pair.agents.iter().filter_map(|agent| self.product(*agent).map(|product| (product, agent)));
+        let (product, agent) = known.next()?;
+        known.all(|(other, _)| other == product).then(|| Maker { product, basis: format!("by its User-Agent {agent}") })
+    }
 }
 
 /// The product that owns a protocol.
@@ -80,11 +93,7 @@ mod tests {
     use super::*;
 
     fn pair(hand: Hand, agents: &[&str]) -> ClientSamples {
-        ClientSamples {
-            hand,
-            agents: agents.iter().map(|agent| arrayvec::ArrayString::from(agent).unwrap()).collect(),
-            ..Default::default()
-        }
+        ClientSamples { hand, agents: agents.iter().map(|agent| ArrayString::from(agent).unwrap()).collect(), ..Default::default() }
     }
 
     fn endpoint(hand: Hand, product: &str, callers: Hand) -> ServerSamples {
@@ -121,7 +130,7 @@ mod tests {
 
     #[test]
     fn client_is_told_by_its_agent_unless_it_has_several() {
-        let client = |agents: &[&str]| of_client(&pair(Hand::Capitals, agents)).map(|maker| maker.product.name);
+        let client = |agents: &[&str]| Agents::default().of_client(&pair(Hand::Capitals, agents)).map(|maker| maker.product.name);
         assert_eq!(client(&["okhttp/4.12.0", "backup"]), Some("OkHttp"));
         assert_eq!(client(&["okhttp/4.12.0", "okhttp/4.9.1"]), Some("OkHttp"));
         assert_eq!(client(&["okhttp/4.12.0", "Go-http-client/1.1"]), None);

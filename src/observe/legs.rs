@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use crate::endpoint::Endpoint;
+use crate::frame::FrameId;
 use crate::tcp::half::Mark;
 use crate::time::{Span, Timestamp};
 
@@ -145,21 +147,25 @@ impl Legs {
             return Caller::Unknown;
         }
         let new = Opening { connection, mark, client, server, answered: None };
-        let list = self.open.get(&label).map_or(&[][..], Vec::as_slice);
-        let ((front, caller), back) = (front_of(list, &new), back_of(list, &new));
-        if let Some(front) = front {
-            self.link(Link { first: front, second: connection, relation: Relation::Proxy });
-        } else if let Some(back) = back {
-            self.link(Link { first: connection, second: back, relation: Relation::Proxy });
-        }
-        if self.open.len() >= OPEN_LABELS && !self.open.contains_key(&label) {
-            return caller;
-        }
         let spare = &mut self.spare;
-        let list = self.open.entry(label).or_insert_with(|| spare.pop().unwrap_or_default());
-        list.retain(|open| open.connection != connection);
+        let full = self.open.len() >= OPEN_LABELS;
+        let list = match self.open.entry(label) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if full => return Caller::Nobody,
+            Entry::Vacant(place) => place.insert(spare.pop().unwrap_or_default()),
+        };
+        let around = Around::of(&new, list);
+        if let Some(own) = around.own {
+            list.remove(own);
+        }
         if list.len() < OPEN_UNDER_ONE_LABEL {
             list.push(new);
+        }
+        let (front, caller) = around.front();
+        if let Some(front) = front {
+            self.link(Link { first: front, second: connection, relation: Relation::Proxy });
+        } else if let Some((_, back)) = around.back {
+            self.link(Link { first: connection, second: back, relation: Relation::Proxy });
         }
         caller
     }
@@ -206,31 +212,70 @@ impl Legs {
     }
 }
 
-/// The open request that the one of `client` was made for: the one of a connection to the same host, or the only one there is to another
-/// server.
-fn front_of(list: &[Opening], new: &Opening) -> (Option<usize>, Caller) {
-    let was_open = |open: &Opening| open.answered.is_none_or(|answered| open.mark.time <= new.mark.time && answered >= new.mark.time);
-    let others = || list.iter().filter(|open| open.connection != new.connection && open.client.ip() != new.client.ip() && was_open(open));
-    let by_host = || others().filter(|open| open.server.ip() == new.client.ip());
-    if let Some(front) = by_host().max_by_key(|open| (open.mark.time, open.mark.frame)) {
-        let alone = by_host().all(|open| open.client.ip() == front.client.ip());
-        return (Some(front.connection), if alone { Caller::Host(front.client.ip()) } else { Caller::Unknown });
-    }
-    let mut all = others().filter(|open| open.answered.is_none());
-    match (all.next(), all.next()) {
-        (Some(only), None) => (Some(only.connection), Caller::Host(only.client.ip())),
-        (Some(_), Some(_)) => (None, Caller::Unknown),
-        (None, _) => (None, Caller::Nobody),
-    }
+/// When and in which frame a request began: the order in which requests are compared.
+type Began = (Timestamp, FrameId);
+
+/// What a list of open requests says about a new one under the same label; one pass over it, because it may be long and is read with every
+/// request.
+#[derive(Debug, Default)]
+struct Around {
+    /// Where the list has an earlier request of the same connection.
+    own: Option<usize>,
+    /// The latest open request to the host that sends the new one, its connection and its client: what the new one was made for.
+    host_front: Option<(Began, usize, Endpoint)>,
+    /// Such requests come from several hosts.
+    several_hosts: bool,
+    /// The first unanswered request of another host, and whether there is a second.
+    other: Option<(usize, Endpoint)>,
+    several_others: bool,
+    /// The earliest request that was made for the new one, read before it though it was sent after it: of the host that the new one goes to.
+    back: Option<(Began, usize)>,
 }
 
-/// The request that was made for the `new` one, read before it though it was sent after it: of the host that the new one goes to.
-fn back_of(list: &[Opening], new: &Opening) -> Option<usize> {
-    let is_back = |open: &&Opening| {
-        let delay = open.mark.time.since(new.mark.time);
-        open.connection != new.connection && open.client.ip() == new.server.ip() && delay >= Span::ZERO && delay <= OUT_OF_ORDER
-    };
-    list.iter().filter(is_back).min_by_key(|open| (open.mark.time, open.mark.frame)).map(|open| open.connection)
+impl Around {
+    fn of(new: &Opening, list: &[Opening]) -> Self {
+        let mut around = Self::default();
+        for (at, open) in list.iter().enumerate() {
+            if open.connection == new.connection {
+                around.own = Some(at);
+                continue;
+            }
+            let began = (open.mark.time, open.mark.frame);
+            if open.client.is_on_host_of(&new.server) {
+                let delay = open.mark.time.since(new.mark.time);
+                if delay >= Span::ZERO && delay <= OUT_OF_ORDER && around.back.is_none_or(|(known, _)| began < known) {
+                    around.back = Some((began, open.connection));
+                }
+            }
+            let was_open = open.answered.is_none_or(|answered| open.mark.time <= new.mark.time && answered >= new.mark.time);
+            if !was_open || open.client.is_on_host_of(&new.client) {
+                continue;
+            }
+            if open.server.is_on_host_of(&new.client) {
+                around.several_hosts |= around.host_front.is_some_and(|(.., client)| !client.is_on_host_of(&open.client));
+                if around.host_front.is_none_or(|(known, ..)| began >= known) {
+                    around.host_front = Some((began, open.connection, open.client));
+                }
+            }
+            if open.answered.is_none() {
+                around.several_others |= around.other.is_some();
+                around.other = around.other.or(Some((open.connection, open.client)));
+            }
+        }
+        around
+    }
+
+    /// The open request that the new one was made for: the one to its host, or the only one there is to another server.
+    fn front(&self) -> (Option<usize>, Caller) {
+        match (self.host_front, self.other) {
+            (Some((_, connection, client)), _) => {
+                (Some(connection), if self.several_hosts { Caller::Unknown } else { Caller::Host(client.ip()) })
+            }
+            (None, Some(_)) if self.several_others => (None, Caller::Unknown),
+            (None, Some((connection, client))) => (Some(connection), Caller::Host(client.ip())),
+            (None, None) => (None, Caller::Nobody),
+        }
+    }
 }
 
 /// A number for a label, 0 for an empty one: to link a proxy's front and back request (FNV-1a).
@@ -244,7 +289,6 @@ pub fn label_hash(label: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameId;
     use crate::time::Timestamp;
 
     fn mark(frame: u64) -> Mark {

@@ -22,9 +22,11 @@ pub mod sampler;
 pub mod samples;
 pub mod sights;
 pub mod waiting;
+mod watch;
 
 pub use case::Case;
 pub use half_closed::HalfClosedSpan;
-pub use observer::{Observer, Watch};
+pub use observer::{HalfClosedTimes, Observer};
 pub use request::Request;
 pub use waiting::WaitingClose;
+pub use watch::Watch;

@@ -9,16 +9,17 @@ use super::path::{Hops, PathWatch};
 use super::points::Points;
 use super::request::Request;
 use super::retry::{RetryWatch, SentRequest, SurfacedError, SuspectRequest};
-use super::sampler::{self, Sampled};
+use super::sampler;
 use super::samples::{Samples, SeenGap};
-use super::sights::{self, Sights};
-use super::waiting::{self, WaitingClose};
+use super::sights;
+use super::waiting;
+use super::watch::{Watch, Watches};
 use crate::app::{Label, What};
 use crate::options::AnalysisOptions;
-use crate::report::How;
+use crate::report::{HandshakeView, How};
 use crate::tcp::half::Mark;
 use crate::tcp::step::{Handshake, NewPayload};
-use crate::tcp::{Chunks, Connection, Connections, Step};
+use crate::tcp::{Connection, Connections, Step};
 use crate::time::{Span, Timestamp};
 
 /// So many cases of one connection are kept.
@@ -32,35 +33,9 @@ const KEPT_SPARE: usize = 256;
 /// The event logs of connections without a case are kept for the first so many, for groups that have no case.
 const KEPT_PLAIN_LOGS: usize = 2048;
 
-/// What is kept of one connection.
-#[derive(Debug, Default)]
-pub struct Watch {
-    pending: Option<Box<Request>>,
-    /// Requests whose fate may become a finding.
-    pub cases: Vec<Case>,
-    /// Events.
-    pub log: Option<Box<Log>>,
-    /// Half closed.
-    pub half_closed: Option<Box<HalfClosedSpan>>,
-    /// Answers seen.
-    pub responses: u32,
-    /// Longest gap after which a request was answered.
-    pub longest_survived: Option<Span>,
-    /// The next hops of each direction.
-    pub path: PathWatch,
-    /// The capture points that saw it, where there are several.
-    pub sights: Option<Box<Sights>>,
-    /// Closed while an answer was outstanding and nothing moved.
-    pub waiting_close: Option<Box<WaitingClose>>,
-    /// A SYN was answered by the incarnation before (a challenge ACK).
-    pub challenged: Option<Mark>,
-    /// HTTP/2: the last stream id of the server's GOAWAY.
-    last_stream: Option<u32>,
-    /// What sampling remembers.
-    pub sampled: Sampled,
-    retry_of: Option<usize>,
-    finished: bool,
-}
+/// When a side closed and when the other one did, if it acknowledged that before.
+#[derive(Clone, Copy, Debug)]
+pub struct HalfClosedTimes(pub Option<(Timestamp, Timestamp)>);
 
 /// Observes every connection.
 #[derive(Debug)]
@@ -68,7 +43,7 @@ pub struct Observer {
     idle_gap: Span,
     retry_window: Span,
     pub(super) options: AnalysisOptions,
-    pub(super) watches: Chunks<Watch>,
+    pub(super) watches: Watches,
     /// Allocations of requests and logs that are over, to be used again: no allocation per request.
     #[allow(clippy::vec_box)] // the boxes themselves go to the connections and come back
     spare_requests: Vec<Box<Request>>,
@@ -95,7 +70,7 @@ impl Observer {
             idle_gap: options.thresholds.idle_gap,
             retry_window: options.thresholds.retry_window,
             options: options.clone(),
-            watches: Chunks::default(),
+            watches: Watches::default(),
             spare_requests: Vec::new(),
             spare_logs: Vec::new(),
             hops: Hops::default(),
@@ -112,14 +87,18 @@ impl Observer {
         self.watches.get(at)
     }
 
+    /// Reads here and there in what is kept of a connection; see [`crate::tcp::Tracker::touch`].
+    #[inline]
+    pub fn touch(&self, at: usize) -> u64 {
+        self.watches.get(at).map_or(0, |watch| watch.path.touch() ^ u64::from(watch.responses) ^ u64::from(watch.pending.is_some()))
+    }
+
     /// Takes in one step. `connection` is the step's; `replaced` the one that held the 4-tuple before.
     pub fn observe(&mut self, step: &Step, connection: &Connection, replaced: Option<&Connection>) {
         if let (Some(at), Some(old)) = (step.replaced, replaced) {
             self.finish(at, old, step.mark.time);
         }
-        while self.watches.len() <= step.connection {
-            self.watches.push(Watch::default());
-        }
+        self.watches.begin(step.connection);
         if step.opened && step.handshake == Handshake::Syn {
             let retry = self.retries.opened(connection.client_endpoint().ip(), connection.server_endpoint(), connection.stream, step.mark);
             if let Some(watch) = self.watches.get_mut(step.connection) {
@@ -219,11 +198,7 @@ impl Observer {
     fn is_log_wanted(&self, at: usize, connection: &Connection) -> bool {
         let notable = connection.close.is_some_and(|close| close.idle.is_some_and(|idle| idle >= self.idle_gap))
             || connection.halves.iter().any(|half| half.counts.keepalive_probes > 1);
-        let long_half_closed = |watch: &Watch| {
-            watch.half_closed.as_deref().is_some_and(|span| {
-                span.used || span.ended.is_none_or(|(mark, _)| mark.time.since(span.fin.time) >= self.options.thresholds.close_wait)
-            })
-        };
+        let long_half_closed = |watch: &Watch| watch.half_closed.as_deref().is_some_and(|span| self.is_long(span));
         self.options.timelines.contains(&connection.stream)
             || self.watches.get(at).is_some_and(|watch| !watch.cases.is_empty() || long_half_closed(watch))
             || (notable && at < KEPT_PLAIN_LOGS)
@@ -231,10 +206,56 @@ impl Observer {
 
     /// The capture ends at `end`.
     pub fn finish_all(&mut self, connections: &Connections, end: Timestamp) {
-        for (at, connection) in connections.iter().enumerate() {
+        for (at, connection) in connections.followed() {
             self.finish(at, connection, end);
         }
         self.samples.finish();
+    }
+
+    /// The connection is over. If nothing that was observed of it can matter any more, that goes; it returns when the other side had
+    /// acknowledged its first FIN and when it closed as well. `None`: the connection is needed to the end.
+    pub fn release(&mut self, at: usize, connection: &Connection) -> Option<HalfClosedTimes> {
+        let watch = self.watches.get(at)?;
+        let attempt = matches!(connection.handshake_view(), HandshakeView::Refused | HandshakeView::Unanswered);
+        let needed = watch.pending.is_some()
+            || !watch.cases.is_empty()
+            || watch.log.is_some()
+            || watch.waiting_close.is_some()
+            || watch.challenged.is_some()
+            || watch.path.changes().next().is_some()
+            || connection.halves.iter().any(|half| half.probes_pending > 0)
+            || self.is_log_wanted(at, connection)
+            || attempt;
+        if needed {
+            return None;
+        }
+        self.end(at)
+    }
+
+    /// Memory is short, and the connection is over or never came about. `None`: there is a case about it, so that it stays; else its timeline
+    /// and, where its handshake failed, that it did are lost.
+    pub fn release_early(&mut self, at: usize) -> Option<HalfClosedTimes> {
+        let watch = self.watches.get(at)?;
+        let needed = watch.pending.as_deref().is_some_and(|request| request.response.is_none())
+            || !watch.cases.is_empty()
+            || watch.waiting_close.is_some()
+            || watch.half_closed.as_deref().is_some_and(|span| self.is_long(span));
+        if needed { None } else { self.end(at) }
+    }
+
+    fn end(&mut self, at: usize) -> Option<HalfClosedTimes> {
+        let half_closed = match self.watches.get(at)?.half_closed.as_deref() {
+            None => HalfClosedTimes(None),
+            Some(span) => HalfClosedTimes(Some((span.fin.time, span.ended?.0.time))),
+        };
+        self.watches.end(at);
+        Some(half_closed)
+    }
+
+    /// Whether a side stayed after the other had closed for so long, or used the connection then, that it may be a finding.
+    fn is_long(&self, span: &HalfClosedSpan) -> bool {
+        let kept = |(mark, _): (Mark, _)| mark.time.since(span.fin.time) >= self.options.thresholds.close_wait;
+        span.used || span.ended.is_none_or(kept)
     }
 
     fn finish(&mut self, at: usize, connection: &Connection, end: Timestamp) {

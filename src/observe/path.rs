@@ -152,6 +152,12 @@ impl Hops {
 }
 
 impl PathWatch {
+    /// See [`super::Observer::touch`].
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.sides.iter().fold(0, |sum, side| sum ^ side.last.0.cast_unsigned())
+    }
+
     /// Takes in a frame of `side`, duplicate observations included. A silence of that side of at least `gap` is remembered.
     pub fn see(&mut self, hops: &mut Hops, vantage: &Vantage, side: Side, mark: Mark, gap: Span) {
         let Some(path) = self.sides.get_mut(side.index()) else { return };

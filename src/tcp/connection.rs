@@ -1,6 +1,7 @@
 //! One incarnation of a 4-tuple: roles, handshake, both halves, turns, gaps, close.
 
 use super::duplicate::RecentSights;
+use super::facts::Ended;
 use super::half::{HalfConnection, Mark, Position};
 use super::reset::Reset;
 use super::step::IdleGap;
@@ -143,6 +144,8 @@ pub struct Connection {
     pub smallest_rtt: Option<Span>,
     /// ICMP errors about this connection.
     pub icmp_errors: u32,
+    /// It is among those that may be over.
+    pub(super) is_ending: bool,
 }
 
 impl Connection {
@@ -182,7 +185,57 @@ impl Connection {
             previous: None,
             smallest_rtt: None,
             icmp_errors: 0,
+            is_ending: false,
         }
+    }
+
+    /// A new incarnation inside a numbered connection that was over: as [`Connection::restart`] leaves one.
+    pub(super) fn revived(ended: &mut Ended) -> Self {
+        let facts = &ended.facts;
+        let [low, high] = &facts.halves;
+        Self {
+            last: facts.last,
+            latest: facts.latest,
+            halves: [HalfConnection::revived(low), HalfConnection::revived(high)],
+            requests: facts.requests,
+            gaps: ended.gaps.take(),
+            wire_gap_count: facts.wire_gap_count,
+            wire_gap_longest: facts.wire_gap_longest,
+            first_fin: facts.first_fin,
+            after_fin: ended.after_fin.take(),
+            clock_back: facts.clock_back,
+            clock_back_at: ended.clock_back_at,
+            incarnations: facts.incarnations.saturating_add(1),
+            first_handshake: Some(facts.handshake),
+            vantages: ended.vantages.to_vec(),
+            smallest_rtt: ended.smallest_rtt,
+            icmp_errors: ended.icmp_errors,
+            ..Self::new(facts.stream, facts.key, facts.client, facts.role_basis, facts.first)
+        }
+    }
+
+    /// Reads from every part that most segments need; see [`super::Tracker::touch`].
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let [low, high] = &self.halves;
+        let halves = low.touch() ^ high.touch();
+        let times = self.latest.0 ^ self.wire_gap_longest.0 ^ self.clock_back.0;
+        halves
+            ^ times.cast_unsigned()
+            ^ self.stream
+            ^ self.recent.touch()
+            ^ u64::from(self.handshake.syn_count)
+            ^ u64::from(self.incarnations)
+    }
+
+    /// Its handshake never came about, and neither side sent any payload.
+    pub(super) fn is_attempt(&self) -> bool {
+        self.handshake.completed.is_none() && self.halves.iter().all(|half| half.data_end.is_none())
+    }
+
+    /// Both sides have closed and know it.
+    pub(super) fn is_over(&self) -> bool {
+        self.halves.iter().all(|half| half.effective_fin().is_some_and(|fin| fin.acknowledged.is_some())) && self.reset.is_none()
     }
 
     /// A new incarnation begins inside the numbered connection: numbering and state start over, counts go on.

@@ -14,9 +14,16 @@ pub struct Coverage {
     #[allow(clippy::box_collection)] // one pointer in the connection instead of three words
     earlier: Option<Box<Vec<(i64, i64)>>>,
     joined: u64,
+    /// Octets of incarnations before, of which only their number is kept.
+    before: u64,
 }
 
 impl Coverage {
+    /// A set that begins with so many octets of an incarnation before.
+    pub fn after(octets: u64) -> Self {
+        Self { before: octets, ..Self::default() }
+    }
+
     /// Adds `[start, end)`.
     pub fn add(&mut self, start: i64, end: i64) {
         if end <= start {
@@ -40,7 +47,7 @@ impl Coverage {
     pub fn octets(&self) -> u64 {
         let listed: i64 = self.earlier.iter().flat_map(|list| list.iter()).map(|(start, end)| end - start).sum();
         let last = self.last.map_or(0, |(start, end)| end - start);
-        u64::try_from(listed.saturating_add(last)).unwrap_or(0).saturating_sub(self.joined)
+        u64::try_from(listed.saturating_add(last)).unwrap_or(0).saturating_sub(self.joined).saturating_add(self.before)
     }
 
     /// Whether every octet of `[start, end)` is covered.

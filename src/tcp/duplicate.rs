@@ -73,6 +73,12 @@ struct LongHistory {
 }
 
 impl RecentSights {
+    /// See [`super::connection::Connection::touch`].
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.short.iter().fold(u64::from(self.used), |sum, sight| sum ^ sight.signature)
+    }
+
     /// Whether `segment` was seen before; remembers it if not. `overlapping` says that several files show the same time.
     pub fn duplicate(&mut self, segment: &Segment<'_>, side: Side, overlapping: bool) -> Option<Duplicate> {
         let sight = Sight::of(segment, side);

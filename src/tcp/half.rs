@@ -4,6 +4,7 @@
 //! 4 GiB. The position of a number is the one nearest to the highest seen (RFC 9293 section 3.4: within half the space).
 
 use super::coverage::Coverage;
+use super::facts::HalfFacts;
 use crate::frame::FrameId;
 use crate::segment::{LinkAddress, Segment};
 use crate::seq::SeqNumber;
@@ -66,6 +67,20 @@ pub struct Counts {
     pub invalid_rst: u32,
     /// Datagrams in fragments that never became whole; no segments, in none of the other counts.
     pub incomplete_datagrams: u32,
+}
+
+impl Counts {
+    /// Counts a frame; of a discarded one nothing but that it was there.
+    pub(super) fn add(&mut self, segment: &Segment<'_>) {
+        self.segments += 1;
+        if segment.discarded {
+            return;
+        }
+        self.payload_octets += u64::from(segment.payload_length);
+        self.syn += u32::from(segment.flags.syn() && !segment.flags.rst());
+        self.fin += u32::from(segment.flags.fin() && !segment.flags.rst());
+        self.rst += u32::from(segment.flags.rst());
+    }
 }
 
 /// The hop count and IP-ID habits of one side, to tell an RST of another device.
@@ -158,6 +173,24 @@ pub struct HalfConnection {
 }
 
 impl HalfConnection {
+    /// One side of a new incarnation inside a connection that was over: numbering starts over, counts and coverage go on.
+    pub(super) fn revived(facts: &HalfFacts) -> Self {
+        Self {
+            counts: facts.counts,
+            base: facts.base,
+            base_is_syn: facts.base_is_syn,
+            coverage: Coverage::after(facts.unique_octets),
+            ..Self::default()
+        }
+    }
+
+    /// See [`super::connection::Connection::touch`].
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let ends = self.snd_nxt.unwrap_or_default() ^ self.acked.unwrap_or_default();
+        ends.cast_unsigned() ^ self.counts.segments ^ u64::from(self.path.ttl) ^ u64::from(self.probes_pending)
+    }
+
     /// The position of `seq`; the first number asked for becomes the reference.
     pub fn position(&mut self, seq: SeqNumber) -> Position {
         if let Some(position) = self.known_position(seq) {
@@ -177,15 +210,8 @@ impl HalfConnection {
 
     /// Counts a frame of this side; of a discarded one nothing but that it was there.
     pub fn count(&mut self, segment: &Segment<'_>) {
-        self.counts.segments += 1;
         self.last = Some(Mark::of(segment));
-        if segment.discarded {
-            return;
-        }
-        self.counts.payload_octets += u64::from(segment.payload_length);
-        self.counts.syn += u32::from(segment.flags.syn() && !segment.flags.rst());
-        self.counts.fin += u32::from(segment.flags.fin() && !segment.flags.rst());
-        self.counts.rst += u32::from(segment.flags.rst());
+        self.counts.add(segment);
     }
 
     /// Takes in what a segment (no RST, no duplicate observation) sent, at `position`.

@@ -10,6 +10,11 @@ use crate::seq::SeqNumber;
 /// any window without scaling and than the few segments that may still be under way.
 const NEW_INCARNATION_DISTANCE: i64 = 1 << 20;
 
+/// Whether a number is of another numbering than the one that goes on with `next`.
+pub(super) fn is_far(seq: SeqNumber, next: SeqNumber) -> bool {
+    i64::from(seq.distance_from(next)).abs() > NEW_INCARNATION_DISTANCE
+}
+
 /// Whether a segment begins a new incarnation inside the numbered connection.
 pub(super) fn begins_inside(connection: &Connection, side: Side, segment: &Segment<'_>) -> bool {
     reopens(connection, side, segment) || numbers_are_of_another(connection, side, segment)
@@ -31,7 +36,8 @@ pub(super) fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &S
     let answers_known_syn =
         connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && acknowledges_syn(segment.ack, isn));
     let half = connection.half(side);
-    if half.counts.segments == 0 {
+    // Strays of the incarnation before count, but leave no window behind: what is known of this side was derived from an acknowledgement.
+    if half.window.is_none() && half.counts.rst == 0 {
         return false;
     }
     let near = half

@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod coverage;
 mod duplicate;
+pub mod facts;
 pub mod half;
 mod incarnation;
 pub mod reset;

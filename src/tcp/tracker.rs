@@ -1,8 +1,11 @@
 //! Finds the connection of each segment and lets it change.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use super::connection::Connection;
+use super::facts::Late;
 use super::half::Mark;
 use super::incarnation;
 use super::role::KnownServers;
@@ -14,7 +17,7 @@ use crate::endpoint::{Endpoint, FlowKey, Side};
 use crate::options::Thresholds;
 use crate::report::RoleBasis;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// So many 4-tuples that no segment has shown get a number of their own.
 const RESERVED_NUMBERS: usize = 65_536;
@@ -37,6 +40,16 @@ pub struct Tracker {
     reserved: HashMap<FlowKey, u64, ahash::RandomState>,
     /// Further sights of segments already seen.
     pub duplicates: u64,
+    /// Connections that both sides have closed, and since when they are silent as far as was looked.
+    ending: VecDeque<(Timestamp, usize)>,
+    /// Where there is a limit: connections that began with a SYN, in that order, for when the limit is reached.
+    opening: VecDeque<usize>,
+    /// Connections that are over, in the order in which they ended, for when that is not enough.
+    ended: VecDeque<usize>,
+    /// Upper bound of what is kept of connections, in octets.
+    limit: Option<u64>,
+    /// Segments of connections that began when nothing more could be given up.
+    pub not_followed: u64,
 }
 
 impl Tracker {
@@ -51,10 +64,20 @@ impl Tracker {
             overlapping: false,
             reserved: HashMap::default(),
             duplicates: 0,
+            ending: VecDeque::new(),
+            opening: VecDeque::new(),
+            ended: VecDeque::new(),
+            limit: None,
+            not_followed: 0,
         }
     }
 
-    /// A connection by its index.
+    /// The same, with an upper bound in octets of what is kept of connections; ask [`Tracker::next_to_give_up`] after each segment.
+    pub fn with_limit(thresholds: Thresholds, limit: u64) -> Self {
+        Self { limit: Some(limit), ..Self::new(thresholds) }
+    }
+
+    /// A connection that is followed, by its index.
     pub fn connection(&self, at: usize) -> Option<&Connection> {
         self.table.get(at)
     }
@@ -103,6 +126,15 @@ impl Tracker {
         Some((at, side))
     }
 
+    /// Reads here and there in the connection of a segment that will come soon: the processor fetches several connections at the same time, where
+    /// it would wait for one after the other. Gives its index, and a number that depends on what was read.
+    #[inline]
+    pub fn touch(&self, segment: &Segment<'_>) -> (usize, u64) {
+        let (key, _) = FlowKey::of(segment.src, segment.dst, segment.tenant);
+        let Some(at) = self.table.find(&key) else { return (usize::MAX, 0) };
+        (at, self.table.get(at).map_or(0, Connection::touch))
+    }
+
     /// Takes in one segment.
     pub fn push(&mut self, segment: &Segment<'_>) -> Step {
         let mut step = Step::default();
@@ -118,10 +150,28 @@ impl Tracker {
         let file = segment.frame.file();
         self.overlapping |= file < self.file; // the files of a rotation come one after the other
         self.file = file;
+        let mut revived = false;
         let (at, opened, replaced) = match self.table.find(&key) {
+            None if self.is_full() => {
+                step.begin(usize::MAX, side, mark);
+                self.not_followed = self.not_followed.saturating_add(1);
+                return;
+            }
             None => (self.open(key, side, segment), true, None),
             Some(current) => match self.incarnation(current, side, segment) {
                 Incarnation::Current => (current, false, None),
+                Incarnation::Straggler => {
+                    step.begin(current, side, mark);
+                    if let Some(ended) = self.table.connections_mut().ended_mut(current) {
+                        ended.count(side, segment);
+                    }
+                    return;
+                }
+                Incarnation::Revived => {
+                    self.table.connections_mut().revive(current);
+                    revived = true;
+                    (current, false, None)
+                }
                 Incarnation::Older(previous) => {
                     step.begin(previous, side, mark);
                     step.of_older_incarnation = true;
@@ -159,6 +209,11 @@ impl Tracker {
         if let Some(connection) = self.table.get_mut(at) {
             let overlapping = self.overlapping;
             Transition { connection, segment, side, mark, thresholds: &self.thresholds, overlapping }.run(step);
+            step.restarted |= revived;
+            if connection.first_fin.is_some() && !connection.is_ending && connection.is_over() {
+                connection.is_ending = true;
+                self.ending.push_back((mark.time, at));
+            }
             self.duplicates += u64::from(step.duplicate);
             if segment.flags.syn() && !step.duplicate && !segment.discarded {
                 self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
@@ -166,9 +221,86 @@ impl Tracker {
         }
     }
 
+    /// A connection that both sides have closed and that has been silent at `now` for longer than a segment lives: its index. Ask until there is
+    /// none more, after each segment; each is named once.
+    #[inline]
+    pub fn next_over(&mut self, now: Timestamp) -> Option<usize> {
+        let (since, _) = self.ending.front()?;
+        if now.since(*since) < MAXIMUM_SEGMENT_LIFETIME { None } else { self.first_over(now) }
+    }
+
+    #[cold]
+    fn first_over(&mut self, now: Timestamp) -> Option<usize> {
+        while let Some((since, at)) = self.ending.front().copied().filter(|(since, _)| now.since(*since) >= MAXIMUM_SEGMENT_LIFETIME) {
+            self.ending.pop_front();
+            let Some(connection) = self.table.get_mut(at) else { continue };
+            if !connection.is_over() {
+                connection.is_ending = false; // a new incarnation
+            } else if connection.latest > since && now.since(connection.latest) < MAXIMUM_SEGMENT_LIFETIME {
+                self.ending.push_back((connection.latest, at));
+            } else {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Nothing more is to be found out about this connection: it is reduced to its facts.
+    pub fn end(&mut self, at: usize, half_closed: Option<(Timestamp, Timestamp)>) {
+        self.table.connections_mut().end(at, half_closed);
+        if self.limit.is_some() {
+            self.ended.push_back(at);
+        }
+    }
+
+    /// Whether the limit is reached.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.connections().octets() > limit)
+    }
+
+    /// Where the limit is reached, the connection that is to be reduced to its facts next: one that both sides have closed, the earliest
+    /// first; then one whose handshake never came about, the earliest first. A connection that stands is never given up, however long it
+    /// is silent. `None`: the limit is not reached, or nothing more can be reduced.
+    pub fn next_to_give_up(&mut self) -> Option<usize> {
+        let limit = self.limit.filter(|limit| self.connections().octets() > *limit)?;
+        // What is left of those that are over takes half of the room at most.
+        self.forget_while(|connections| connections.octets() > limit && connections.ended_octets() > limit / 2);
+        if !self.is_full() {
+            return None;
+        }
+        while let Some((_, at)) = self.ending.pop_front() {
+            let Some(connection) = self.table.get_mut(at) else { continue };
+            if connection.is_over() {
+                return Some(at);
+            }
+            connection.is_ending = false;
+        }
+        while let Some(at) = self.opening.pop_front() {
+            if self.table.get(at).is_some_and(Connection::is_attempt) {
+                return Some(at);
+            }
+        }
+        self.forget_while(|connections| connections.octets() > limit);
+        None
+    }
+
+    /// What is left of connections that are over goes, the earliest first.
+    fn forget_while(&mut self, is_wanted: impl Fn(&Connections) -> bool) {
+        while is_wanted(self.connections())
+            && let Some(at) = self.ended.pop_front()
+        {
+            self.table.forget(at);
+        }
+    }
+
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {
         let connection = self.connection_of(key, side, segment);
-        self.table.insert(connection)
+        let at = self.table.insert(connection);
+        if self.limit.is_some() && segment.flags.syn() {
+            self.opening.push_back(at);
+        }
+        at
     }
 
     fn connection_of(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> Connection {
@@ -186,7 +318,14 @@ impl Tracker {
 
     /// Which incarnation of the 4-tuple a segment belongs to: the rule of Wireshark 4.4's `tcp.stream`, except that a reordered
     /// or duplicated SYN of the incarnation before stays with that one.
-    fn incarnation(&self, current: usize, side: Side, segment: &Segment<'_>) -> Incarnation {
+    fn incarnation(&mut self, current: usize, side: Side, segment: &Segment<'_>) -> Incarnation {
+        if let Some(ended) = self.table.connections_mut().ended_mut(current) {
+            return match ended.judge(side, segment) {
+                Late::Straggler => Incarnation::Straggler,
+                Late::Incarnation => Incarnation::Revived,
+                Late::Connection => Incarnation::New,
+            };
+        }
         if !segment.flags.syn() || segment.flags.rst() {
             return Incarnation::Current;
         }
@@ -221,6 +360,10 @@ fn lately(last: Option<Mark>, segment: &Segment<'_>) -> bool {
 
 enum Incarnation {
     Current,
+    /// A segment of a connection that is over.
+    Straggler,
+    /// A new incarnation inside a connection that was over.
+    Revived,
     Older(usize),
     New,
 }
@@ -291,7 +434,7 @@ mod tests {
         let step = tracker.push(&segment(2, Flags::SYN, 70_000, true));
         assert!(step.opened && step.replaced.is_none());
         assert_eq!(tracker.push(&segment(3, Flags::ACK, 100, false)).connection, 0);
-        assert_eq!(tracker.connections().iter().map(|c| c.stream).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(tracker.connections().all().map(|(_, c)| c.stream()).collect::<Vec<_>>(), [0, 1]);
         let step = tracker.push(&segment(4, Flags::SYN, 70_000, false));
         assert_eq!((step.connection, step.replaced), (2, Some(0)));
     }

@@ -19,6 +19,8 @@ Deliberate differences:
 
   tshark before 4.4 does not begin a stream at a SYN-ACK with another number: such streams are split here. Later ones also begin one at a SYN with the known
   number after a FIN or RST, which afterfin takes for an incarnation inside the connection: such streams are joined here.
+  Between a SYN and its SYN-ACK, a segment of the other side that does not acknowledge the SYN is one of the incarnation before, under way for long: it counts,
+  and has no effect. Its sender has sent nothing yet in this connection, so that the SYN-ACK which comes then joins whatever it acknowledges.
   A frame seen again within 5 ms is no probe.
   Incarnations inside a stream (numbers that jump by more than 2**20, or a SYN with the known number after payload, FIN or RST) are told apart by afterfin alone:
   only counts are compared there.
@@ -80,15 +82,47 @@ def streams(path, split):
     return sorted(parts, key=lambda part: part[0].number)
 
 
+class Opening:
+    """A SYN that waits for its SYN-ACK."""
+
+    def __init__(self):
+        self.syn = None
+        self.next = 1  # beyond everything that its sender sent, from the SYN on
+        self.over = False
+
+    def ahead(self, number):
+        return (number - self.syn.seq + HALF) % WRAP - HALF
+
+    def is_stray(self, frame):
+        """Whether the frame belongs to the incarnation before; frames come in order."""
+        if frame.flags & (SYN | ACK | RST) == SYN:
+            self.syn = self.syn or frame
+        elif frame.has(SYN):
+            self.over = True
+        elif self.syn and not self.over and not frame.has(RST) and frame.source == self.syn.source:
+            self.next = max(self.next, self.ahead(frame.seq) + frame.length + frame.has(FIN))
+        elif self.syn and not self.over and frame.source != self.syn.source:
+            if frame.has(RST) and not frame.has(ACK):
+                return True
+            if frame.has(ACK) and not 0 < self.ahead(frame.ack) <= self.next + JUMP:
+                return True
+            self.over = True
+        return False
+
+
 def resplit(stream):
     """A SYN-ACK with another number, answering another SYN than the one known, begins a connection; Wireshark 4.0 does not see that."""
-    parts, known, syns = [[]], {}, set()
+    parts, known, syns, opening = [[]], {}, set(), Opening()
     for frame in stream:
+        if opening.is_stray(frame):
+            parts[-1].append(frame)
+            continue
         kind = frame.flags & (SYN | ACK | RST)
         other = known.get(frame.source, frame.seq) != frame.seq
         if kind == SYN | ACK and other and (frame.destination, (frame.ack - 1) % WRAP) not in syns:
             parts.append([])
-            known, syns = {}, set()
+            known, syns, opening = {}, set(), Opening()
+            opening.over = True
         if kind == SYN:
             syns |= {(frame.source, frame.seq), (frame.source, (frame.seq + frame.length) % WRAP)}
         known.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)
@@ -102,13 +136,25 @@ def joined(streams):
     for stream in sorted(streams, key=lambda stream: stream[0].number):
         first, pair = stream[0], frozenset((stream[0].source, stream[0].destination))
         before = current.get(pair)
-        begins = [f for f in before or [] if f.source == first.source and not f.has(RST)][:1]
-        if first.flags & (SYN | ACK | RST) == SYN and any((f.seq if f.has(SYN) else (f.seq - 1) % WRAP) == first.seq for f in begins):
+        if first.flags & (SYN | ACK | RST) == SYN and known_number(before or [], first.source) == first.seq:
             before.extend(stream)
             continue
         parts.append(list(stream))
         current[pair] = parts[-1]
     return parts
+
+
+def known_number(frames, source):
+    """The number of a side's SYN, else the one before the first octet that its first segment or an earlier acknowledgement of it tells."""
+    known = None
+    for frame in frames:
+        if frame.source == source and frame.has(SYN) and not frame.has(RST):
+            return frame.seq
+        if known is None and frame.source == source:
+            known = (frame.seq - 1) % WRAP
+        elif known is None and frame.has(ACK) and not (frame.has(RST) and frame.ack == 0):
+            known = (frame.ack - 1) % WRAP
+    return known
 
 
 def seen_again(frame, before):
@@ -156,7 +202,7 @@ def facts(part):
     ends = {part[0].source: Side(), part[0].destination: Side()}
     gaps, longest, previous = 0, None, None
     syn = syn_ack = final_ack = first_fin = after_close = None
-    jumped, used, begins = False, False, {}
+    jumped, used, begins, opening = False, False, {}, Opening()
     for place, frame in enumerate(part):
         own, other = ends[frame.source], ends[frame.destination]
         rst = frame.has(RST)
@@ -166,6 +212,9 @@ def facts(part):
         if previous is not None and frame.time - previous >= NANOSECONDS:
             gaps, longest = gaps + 1, max(longest or 0, frame.time - previous)
         previous = frame.time
+        if opening.is_stray(frame):
+            own.count["fin"] += frame.has(FIN)
+            continue
         if frame.flags & (SYN | ACK | RST) == SYN:
             jumped = jumped or (used and begins.get(frame.source) == frame.seq)
         begins.setdefault(frame.source, frame.seq if frame.has(SYN) else (frame.seq - 1) % WRAP)

@@ -73,6 +73,7 @@ fn decode(decoder: &mut Decoder, frame: &Frame<'_>) -> Outcome {
         Decoded::ShortHeader { .. } => return Outcome::Malformed(SHORT_HEADER),
         Decoded::Skipped(reason) => return Outcome::Skipped(reason),
         Decoded::Malformed(reason) => return Outcome::Malformed(reason),
+        Decoded::Waits => panic!("nobody asked what comes before"),
     };
     let stack = decoder.stacks()[usize::from(seen.vantage.stack)].clone();
     Outcome::Segment(Box::new(Seen { stack, ..seen }))

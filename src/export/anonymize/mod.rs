@@ -21,7 +21,7 @@ pub(in crate::export) use self::frame::Headers;
 pub use self::key::Key;
 use self::key::Scrambler;
 pub(in crate::export) use self::payload::{Fresh, Payload, Speech};
-pub(in crate::export) use self::rebuild::{LINK_TYPE_RAW, rebuild_quote, rebuild_segment};
+pub(in crate::export) use self::rebuild::{LINK_TYPE_ETHERNET, LINK_TYPE_RAW, on_ethernet, rebuild_quote, rebuild_segment};
 
 /// So many pseudonyms of one kind are remembered; more are computed anew each time, and the mapping lacks them.
 const MAX_REMEMBERED: usize = 1 << 20;

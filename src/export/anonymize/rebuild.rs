@@ -7,10 +7,12 @@ use std::net::IpAddr;
 
 use super::Anonymizer;
 use super::checksum::Sum;
-use crate::segment::{IcmpError, IcmpQuote, Segment, TcpOptions};
+use crate::segment::{IcmpError, IcmpQuote, Segment, TcpOptions, Vantage};
 
 /// LINKTYPE_RAW.
 pub(in crate::export) const LINK_TYPE_RAW: u16 = 101;
+/// LINKTYPE_ETHERNET.
+pub(in crate::export) const LINK_TYPE_ETHERNET: u16 = 1;
 /// Protocol numbers.
 const TCP: u8 = 6;
 const ICMP: u8 = 1;
@@ -37,6 +39,19 @@ pub(in crate::export) fn rebuild_segment(segment: &Segment<'_>, payload: &[u8], 
     let (source, destination) = (anonymizer.address(segment.src.ip()), anonymizer.address(segment.dst.ip()));
     let packet = Packet { source, destination, protocol: TCP, hops: segment.ttl, identification: segment.ip_id.unwrap_or(0), length };
     packet.around(tcp, 16)
+}
+
+/// A packet in an Ethernet frame between the pseudonyms of the link addresses that the vantage knows, and the length of that header.
+pub(in crate::export) fn on_ethernet(vantage: &Vantage, packet: &[u8], anonymizer: &mut Anonymizer) -> Option<(Vec<u8>, u32)> {
+    let mut frame = Vec::with_capacity(packet.len().saturating_add(14));
+    for address in [vantage.link_destination?, vantage.link_source?] {
+        let [0, 0, octets @ ..] = address.bits().to_be_bytes() else { return None };
+        frame.extend(anonymizer.link_address(octets));
+    }
+    let is_ipv6 = packet.first().is_some_and(|first| first >> 4 == 6);
+    frame.extend(if is_ipv6 { [0x86, 0xdd] } else { [0x08, 0] });
+    frame.extend_from_slice(packet);
+    Some((frame, 14))
 }
 
 /// A packet with the error and as much of the quoted segment as the analysis knows.

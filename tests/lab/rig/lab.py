@@ -61,11 +61,11 @@ class Lab:
 
     # --- capture
 
-    def capture(self, point, space, interface="eth0"):
-        """Records at a named point from now on; NAME-POINT.pcap."""
+    def capture(self, point, space, interface="eth0", only="ip or arp", snap=SNAP):
+        """Records at a named point from now on what the filter `only` lets through, `snap` octets of each frame; NAME-POINT.pcap."""
         path = self.home / f"{self.name}-{point}.pcap"
-        process = self.net.start(space, "tcpdump", "-i", interface, "--immediate-mode", "-U", "-n", "-s", SNAP, "-Z", "root", "-w", path,
-                                 "ip or arp", stderr=subprocess.PIPE)
+        process = self.net.start(space, "tcpdump", "-i", interface, "--immediate-mode", "-U", "-n", "-s", snap, "-Z", "root", "-w", path,
+                                 only, stderr=subprocess.PIPE)
         for line in process.stderr:
             if b"listening on" in line:
                 break

@@ -286,3 +286,27 @@ def asymmetric(lab):
         client.request()
         lab.label(client.local, "none", "no", "the same two paths before and after the idle gap")
         client.close()
+
+
+@scenario("fragments-port-filter", "a router cuts large requests into fragments, and the capture's filter by port keeps the first ones alone: two come after the server's FIN")
+def fragments(lab):
+    routed(lab, "r1")
+    lab.net.sysctl("c", "net.ipv4.ip_no_pmtu_disc", 1)  # no DF: the router may cut
+    lab.net.run("r1", "ip", "route", "replace", "10.9.3.0/24", "dev", "out0", "mtu", "lock", "600")
+    hello(lab, keep="2s")
+    lab.capture("server", "s", only="tcp port 80", snap=1500)  # a cut fragment is read as if it were the whole
+    body = b"y" * 1000
+    clients = [lab.client("c", "10.9.3.2", who=f"late{n}") for n in range(2)]
+    sound = lab.client("c", "10.9.3.2", who="sound")
+    for _ in range(3):
+        for client in (*clients, sound):
+            client.request("POST", "/upload", body)
+        time.sleep(0.3)
+    sound.close()
+    lab.label(sound.local, "none", "no", "requests in fragments, every one answered")
+    for client in clients:
+        client.idle_until(3.0)
+        client.request("POST", f"/late/{client.who}", body)
+        lab.label(client.local, "stale_reuse", why="a request in fragments, 1 s after the server's FIN")
+        client.close()
+    lab.expect("timeout-mismatch", server=FAR, client="10.9.1.2", why="keepalive_timeout 2s, a client that idles for 3 s")
