@@ -9,6 +9,8 @@ pub mod analyzer;
 pub mod app;
 pub mod capture;
 pub mod cli;
+#[cfg(feature = "arrow")]
+pub mod dataset;
 pub mod decode;
 pub mod detect;
 pub mod endpoint;

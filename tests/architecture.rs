@@ -12,10 +12,12 @@ const BOTTOM: [&str; 7] = ["time", "frame", "seq", "endpoint", "segment", "optio
 
 /// Each room above the bottom, and the other rooms that it may name. What is absent is the rule: `detect` never sees a frame's octets,
 /// `render` and `export` never a connection, `app` knows nothing of TCP.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("report", &[]),
     ("capture", &[]),
     ("decode", &["capture"]),
+    // What other programs get of a segment is what `decode` says of it: rows know nothing of connections.
+    ("dataset", &["capture", "decode"]),
     ("app", &[]),
     // The report's plain enums (handshake, reset shape, gap end) are the tracker's vocabulary too.
     ("tcp", &["app", "report"]),
@@ -26,17 +28,24 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("render", &["report", "detect"]),
     // A connection's frames are those that the tracker, run again, gives its number; what may stay of a payload, a protocol's reader says.
     ("export", &["capture", "decode", "app", "tcp", "report", "render"]),
-    ("cli", &["analyzer", "capture", "detect", "report", "render", "export"]),
+    ("cli", &["analyzer", "capture", "dataset", "detect", "report", "render", "export"]),
 ];
 
 /// Third-party crates that belong to one room or to a few. Any other dependency may be used wherever it serves.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("pcap_file", &["capture", "export"]),
     ("etherparse", &["decode"]),
     ("clap", &["cli"]),
     ("comfy_table", &["render"]),
     ("serde", &["render", "report"]),
     ("serde_json", &["render", "report"]),
+    ("arrow_array", &["dataset", "render"]),
+    ("arrow_buffer", &["dataset"]),
+    ("arrow_ipc", &["dataset"]),
+    ("arrow_schema", &["dataset", "render"]),
+    ("arrow_select", &["dataset"]),
+    // `crate::render::parquet`, the format of that name, is the command line's to ask for.
+    ("parquet", &["dataset", "render", "cli"]),
 ];
 
 /// Directories in which every file is one extension, registered in the `mod.rs` beside it.

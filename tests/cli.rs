@@ -54,6 +54,7 @@ fn help_of_every_subcommand() {
         &["connections", "--help"],
         &["timeline", "--help"],
         &["extract", "--help"],
+        &["segments", "--help"],
         &["explain", "--help"],
         &["demo", "--help"],
         &["wireshark", "--help"],
@@ -81,7 +82,7 @@ fn mistakes_are_one_line_and_status_2() {
         (&["--formt", "json"], "unexpected argument '--formt' found; tip: a similar argument exists: '--format' (see --help)"),
         (
             &["--format", "jsn", FIXTURE],
-            "invalid value 'jsn' for '--format <FORMAT>' [possible values: text, json, ndjson, csv, html, markdown, svg, png]; tip: a similar value exists: 'json' (see --help)",
+            "invalid value 'jsn' for '--format <FORMAT>' [possible values: text, json, ndjson, csv, html, markdown, svg, png, parquet]; tip: a similar value exists: 'json' (see --help)",
         ),
         (&["timeline", FIXTURE], "the following required arguments were not provided: --stream <N> (see --help)"),
         (
@@ -90,7 +91,7 @@ fn mistakes_are_one_line_and_status_2() {
         ),
         (
             &["connections", "-o", "table.html", FIXTURE],
-            "the table of connections cannot be written as html; it can as text, json, ndjson, csv",
+            "the table of connections cannot be written as html; it can as text, json, ndjson, csv, parquet",
         ),
         (&["--idle-gap", "5", FIXTURE], "--idle-gap 5: a time needs a unit: 5s or 5ms"),
         (&["--close-wait", "soon", FIXTURE], "--close-wait soon: a time is a number and a unit: 500ms, 1s, 2m, 1h"),
@@ -112,7 +113,7 @@ fn mistakes_are_one_line_and_status_2() {
         (&["--names", "no-such-file", FIXTURE], "no-such-file: No such file or directory (os error 2)"),
         (
             &["-o", "report.xyz", FIXTURE],
-            "the extension of --output report.xyz names no format; known are .txt, .json, .ndjson, .jsonl, .csv, .html, .htm, .md, .markdown, .svg, .png, or say --format",
+            "the extension of --output report.xyz names no format; known are .txt, .json, .ndjson, .jsonl, .csv, .html, .htm, .md, .markdown, .svg, .png, .parquet, or say --format",
         ),
         (&["-o", "report.json", "--format", "csv", FIXTURE], "--format csv contradicts --output report.json, whose extension means json"),
         (&["-o", "no-such-directory/report.json", FIXTURE], "no-such-directory: no such directory: --output cannot be written there"),

@@ -80,7 +80,7 @@ fn manual_has_a_page_for_each_subcommand() {
     let place = directory.path().join("man/man1");
     let output = afterfin(&["man", "-o", place.to_str().unwrap()], &[]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("afterfin: {}: 11 manual pages written\n", place.display()));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("afterfin: {}: 12 manual pages written\n", place.display()));
     let mut names: Vec<String> = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let mut expected: Vec<String> = SUBCOMMANDS.iter().map(|name| format!("afterfin-{name}.1")).chain(["afterfin.1".to_owned()]).collect();

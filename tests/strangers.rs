@@ -94,7 +94,7 @@ fn analysed(name: &str, octets: Vec<u8>) -> Report {
 /// Every output of a report, by its name.
 fn outputs(report: &Report) -> Vec<(String, String)> {
     let mut outputs = Vec::new();
-    for format in FORMATS.iter().filter(|format| format.name != "png") {
+    for format in FORMATS.iter().filter(|format| !matches!(format.name, "parquet" | "png")) {
         for (subject, renderer) in [("report", format.report), ("connections", format.connections), ("timeline", format.timeline)] {
             for colour in [false, true] {
                 let Some(renderer) = renderer else { continue };

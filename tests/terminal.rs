@@ -164,3 +164,10 @@ fn interrupts_while_the_pager_runs_are_the_pagers() {
     let text = std::fs::read_to_string(seen).unwrap();
     assert_eq!(text, piped(&[FIXTURE]) + "alive\n");
 }
+
+#[test]
+fn rows_in_binary_form_are_refused_on_a_terminal() {
+    let run = on_terminal(TALL, false, &["segments", FIXTURE], &[]);
+    assert_eq!((run.status, run.screen.as_str()), (2, ""));
+    assert_eq!(run.errors, "afterfin: rows in binary form are nothing for a terminal: pipe them on, or name a file, -o FILE\n");
+}

@@ -29,6 +29,19 @@ Exit status:
   0  the evidence was written
   2  it could not be written, or part of the input could not be read (the evidence in the rest is written)";
 
+#[cfg(feature = "arrow")]
+/// What stands under the help of `segments`.
+const SEGMENTS_HELP: &str = "\
+Without --output the rows go to standard output as an Arrow IPC stream, whose last row says how
+many there are: docs/cluster.md is the contract. docs/dataset.md has queries for the tables that
+--parquet writes; those of connections and findings beside them are made with:
+  afterfin connections FILE… -o DIR/connections.parquet
+  afterfin report FILE… -o DIR/findings.parquet
+
+Exit status:
+  0  the rows were written
+  2  they could not be written, or part of the input could not be read (the rest is written, and says so)";
+
 /// What stands under the help of `wireshark`.
 const WIRESHARK_HELP: &str = "\
 Write the profile where Wireshark looks for profiles, and open the capture with it:
@@ -93,6 +106,10 @@ pub enum Command {
     /// The frames behind a finding as pcapng, with the diagnosis as comments, on request under pseudonyms
     #[command(after_help = EXTRACT_HELP)]
     Extract(ExtractArgs),
+    #[cfg(feature = "arrow")]
+    /// Segments as rows, for jobs on many machines and for tools that query tables
+    #[command(after_help = SEGMENTS_HELP)]
+    Segments(SegmentsArgs),
     /// What a finding means, when it is not a problem, how to fix it
     Explain(ExplainArgs),
     /// The report on a built-in capture, for a first look
@@ -221,6 +238,30 @@ pub struct ExtractArgs {
     /// Analysis.
     #[command(flatten)]
     pub analysis: AnalysisArgs,
+}
+
+#[cfg(feature = "arrow")]
+/// Arguments of `segments`.
+#[derive(Debug, Args)]
+pub struct SegmentsArgs {
+    /// Input.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Number the inputs from N, so that those of several runs have numbers of their own
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = INPUT)]
+    pub first_file: u32,
+    /// Write to a file, or with --parquet to files in a directory; complete or not at all
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath, help_heading = OUTPUT)]
+    pub output: Option<PathBuf>,
+    /// Overwrite files that exist
+    #[arg(long, help_heading = OUTPUT)]
+    pub force: bool,
+    /// Write tables as Parquet: segments, evidence, frames, inputs, interfaces and names
+    #[arg(long, help_heading = OUTPUT)]
+    pub parquet: bool,
+    /// Leave the beginnings and ends of payloads out; lengths stay
+    #[arg(long, help_heading = OUTPUT)]
+    pub headers_only: bool,
 }
 
 /// Pseudonyms in place of addresses and names.

@@ -1,9 +1,7 @@
 //! `afterfin extract`: the frames behind a finding, as pcapng.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,14 +9,12 @@ use chrono::{Offset, Utc};
 
 use super::args::ExtractArgs;
 use super::input::readable_twice;
+use super::new_file::{Access, check_target, to_new_file};
 use super::options::{self, Input, Shown, Zone};
 use super::{Failure, Status, anonymize, interrupt, job, say};
 use crate::capture::{Capture, CaptureOptions, Source};
 use crate::export::{self, Chosen, ExportError, Extraction, Plan};
 use crate::report::Report;
-
-/// Octets gathered before they are written.
-const BUFFER: usize = 256 << 10;
 
 /// Runs the subcommand.
 pub fn run(args: &ExtractArgs) -> Result<Status, Failure> {
@@ -127,20 +123,6 @@ fn choose(args: &ExtractArgs, findings: BTreeSet<usize>, report: &Report, shown:
     Ok(chosen)
 }
 
-/// The target is no input and, unless forced, does not exist.
-fn check_target(target: &Path, inputs: &[PathBuf], force: bool) -> Result<(), Failure> {
-    let place = target.canonicalize();
-    if let Ok(place) = &place
-        && let Some(file) = inputs.iter().find(|file| file.canonicalize().is_ok_and(|file| file == *place))
-    {
-        return Err(Failure::file(file, "is an input, and inputs are never written to"));
-    }
-    if fs::symlink_metadata(target).is_ok() && !force {
-        return Err(Failure::file(target, "exists; --force overwrites it"));
-    }
-    Ok(())
-}
-
 /// Nothing has changed since the first reading, and nothing was left out.
 fn check(extraction: &Extraction, report: &Report) -> Result<(), ExportError> {
     if extraction.interrupted {
@@ -152,62 +134,6 @@ fn check(extraction: &Extraction, report: &Report) -> Result<(), ExportError> {
         }
     }
     Ok(())
-}
-
-/// Who may read a new file.
-#[derive(Clone, Copy)]
-enum Access {
-    /// Whoever the user's mask lets.
-    ByUmask,
-    /// The user alone: the file undoes an anonymisation.
-    OwnerOnly,
-}
-
-#[cfg(unix)]
-impl Access {
-    const fn mode(self) -> u32 {
-        match self {
-            Self::ByUmask => 0o666,
-            Self::OwnerOnly => 0o600,
-        }
-    }
-}
-
-/// Writes under a temporary name in the same directory, then renames; what was written before a failure goes.
-fn to_new_file<T>(
-    path: &Path,
-    force: bool,
-    access: Access,
-    render: impl FnOnce(&mut dyn Write) -> Result<T, ExportError>,
-) -> Result<T, Failure> {
-    let failed = |error: &io::Error| Failure::file(path, &format!("cannot be written: {error}"));
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".afterfin-");
-    #[cfg(unix)]
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(access.mode());
-    #[cfg(unix)]
-    builder.permissions(permissions);
-    let mut temporary = builder.tempfile_in(directory).map_err(|error| failed(&error))?;
-    let mut sink = BufWriter::with_capacity(BUFFER, temporary.as_file_mut());
-    let result = render(&mut sink).and_then(|value| sink.flush().map(|()| value).map_err(ExportError::Write));
-    if result.is_err() {
-        // What is left in the buffer must not be tried once more when it is dropped.
-        let _ = sink.into_parts();
-    } else {
-        drop(sink);
-    }
-    let value = result.map_err(|error| match error {
-        ExportError::Write(error) => failed(&error),
-        ExportError::Job(text) => Failure::new(&text),
-    })?;
-    temporary.as_file().sync_all().map_err(|error| failed(&error))?;
-    let persisted = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-    persisted.map_err(|error| match error.error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::file(path, "exists; --force overwrites it"),
-        _ => failed(&error.error),
-    })?;
-    Ok(value)
 }
 
 /// What there is to know about the result, on standard error.

@@ -17,12 +17,15 @@ mod job;
 mod links;
 mod man;
 mod names;
+mod new_file;
 mod options;
 mod output;
 mod pager;
 mod payload;
 mod progress;
 mod report;
+#[cfg(feature = "arrow")]
+mod segments;
 mod timeline;
 mod values;
 mod wireshark;
@@ -91,6 +94,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Connections(args) => connections::run(&args),
         Command::Timeline(args) => timeline::run(&args),
         Command::Extract(args) => extract::run(&args),
+        #[cfg(feature = "arrow")]
+        Command::Segments(args) => segments::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Wireshark(args) => wireshark::run(&args),

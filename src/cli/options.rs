@@ -24,6 +24,9 @@ use crate::report::Severity;
 /// Columns of a page that is no terminal.
 const PAGE_WIDTH: usize = 100;
 
+/// Said where Parquet is asked of a program that was built without it.
+pub const NO_PARQUET: &str = "this program was built without Parquet; cargo build --release --features parquet makes one that has it";
+
 /// What is read, and how.
 #[derive(Debug)]
 pub struct Input {
@@ -107,6 +110,11 @@ impl Shown {
 impl Input {
     /// Validates what is read.
     pub fn of(args: &InputArgs, output: &Output) -> Result<Self, Failure> {
+        Self::check(args, output.file.as_deref())
+    }
+
+    /// Validates what is read; `target` is a file that would be replaced.
+    pub fn check(args: &InputArgs, target: Option<&Path>) -> Result<Self, Failure> {
         let mut files = args.files.clone();
         let stdin_is_terminal = std::io::stdin().is_terminal();
         if files.is_empty() {
@@ -126,7 +134,7 @@ impl Input {
         if stdin_is_terminal && files.iter().any(|file| is_stdin(file)) {
             return Err(Failure::new("standard input is a terminal: pipe a capture into it, tcpdump -w - … | afterfin -"));
         }
-        if let Some(target) = &output.file {
+        if let Some(target) = target {
             let is_target =
                 |file: &&PathBuf| file.canonicalize().is_ok_and(|file| target.canonicalize().is_ok_and(|target| target == file));
             if let Some(file) = files.iter().find(is_target) {
@@ -173,6 +181,13 @@ impl Output {
         let to_terminal = file.is_none() && std::io::stdout().is_terminal();
         if to_terminal && format.name == crate::render::png::FORMAT.name {
             return Err(Failure::new("an image is nothing for a terminal: name a file, -o FILE.png"));
+        }
+        let is_parquet = format.name == crate::render::parquet::FORMAT.name;
+        if is_parquet && !cfg!(feature = "parquet") {
+            return Err(Failure::new(&format!("--format parquet: {NO_PARQUET}")));
+        }
+        if is_parquet && to_terminal {
+            return Err(Failure::new("a table in binary form is nothing for a terminal: name a file, -o FILE.parquet"));
         }
         let colour = match args.color.as_str() {
             "always" => true,
@@ -284,6 +299,12 @@ pub fn severity(name: &str) -> Option<Severity> {
     [Severity::Info, Severity::Warning, Severity::Error].into_iter().find(|severity| severity.as_str() == name)
 }
 
+/// What keeps tenants apart, out of the words that clap let through.
+pub fn separate(words: &[String]) -> Separate {
+    let has = |what: &str| words.iter().any(|word| word == what);
+    Separate { vlan: has("vlan"), vni: has("vni"), interface: has("interface") }
+}
+
 /// Validates what changes the analysis; `separate` is the input's.
 pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Result<AnalysisOptions, Failure> {
     let threads = match args.threads.as_ref().map(|text| (text, text.parse::<u16>())) {
@@ -296,10 +317,9 @@ pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Resu
         return Err(Failure::option("--max-memory", &args.max_memory, "the analysis needs at least 1MiB"));
     }
     let assume = args.assume.iter().map(|text| values::assumption(text).map_err(|why| Failure::option("--assume", text, &why)));
-    let has = |what: &str| separate.iter().any(|word| word == what);
     Ok(AnalysisOptions {
         thresholds: config::thresholds(&args.thresholds)?,
-        separate: Separate { vlan: has("vlan"), vni: has("vni"), interface: has("interface") },
+        separate: self::separate(separate),
         selection: shown.selection.clone(),
         timelines: BTreeSet::new(),
         max_memory,

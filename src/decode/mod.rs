@@ -295,6 +295,15 @@ impl Decoder {
         text
     }
 
+    /// The kernel's interface of a [`Vantage::interface`], by its name or index; empty where the capture does not tell it.
+    #[inline]
+    pub fn sub_interface(&self, interface: u32) -> &str {
+        match interface >> 16 {
+            0 => "",
+            number => self.sub_interfaces.name(u16::try_from(number).unwrap_or_default()),
+        }
+    }
+
     /// A TCP datagram in fragments that was given up, until there is none more: too old, pushed out, or the end of the capture.
     pub fn next_incomplete(&mut self) -> Option<IncompleteDatagram> {
         self.fragments.next_incomplete()

@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
+pub mod parquet;
 pub mod png;
 pub mod select;
 pub mod svg;
@@ -59,4 +60,4 @@ pub struct Format {
 
 /// The registry; the first is the default.
 pub const FORMATS: &[Format] =
-    &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, html::FORMAT, markdown::FORMAT, svg::FORMAT, png::FORMAT];
+    &[text::FORMAT, json::FORMAT, ndjson::FORMAT, csv::FORMAT, html::FORMAT, markdown::FORMAT, svg::FORMAT, png::FORMAT, parquet::FORMAT];
