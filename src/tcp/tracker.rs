@@ -428,6 +428,23 @@ mod tests {
     }
 
     #[test]
+    fn syn_after_a_refusal_of_a_syn_that_was_not_captured_begins_a_connection_unless_it_has_the_refused_number() {
+        let server = (Endpoint::v4([10, 0, 0, 2], 80), Endpoint::v4([10, 0, 0, 1], 40_000));
+        for (acknowledged, syn, begins) in [(0, 1, true), (0, u32::MAX, false), (70_001, 70_002, true), (70_001, 70_000, false)] {
+            let mut tracker = Tracker::new(Thresholds::default());
+            let refusal = Segment {
+                src: server.0,
+                dst: server.1,
+                ack: SeqNumber(acknowledged),
+                ..segment(1, Flags(Flags::RST.0 | Flags::ACK.0), 0, false)
+            };
+            tracker.push(&refusal);
+            let opened = tracker.push(&segment(2, Flags::SYN, syn, false)).opened;
+            assert_eq!(opened, begins, "RST acknowledging {acknowledged}, then a SYN with {syn}");
+        }
+    }
+
+    #[test]
     fn discarded_syn_takes_a_number_and_leaves_the_connection_alone() {
         let mut tracker = Tracker::new(Thresholds::default());
         tracker.push(&segment(1, Flags::ACK, 100, false));
