@@ -98,6 +98,7 @@ impl Transition<'_, '_> {
     fn learn_base(&mut self) {
         let segment = self.segment;
         let half = self.connection.half_mut(self.side);
+        half.has_spoken = true;
         if segment.flags.syn() && !segment.flags.rst() {
             if !half.base_is_syn {
                 half.base = Some(segment.seq);
