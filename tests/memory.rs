@@ -70,7 +70,12 @@ fn every_crafted_connection_that_both_sides_closed_keeps_its_row_when_the_captur
 
 #[test]
 fn straggler_of_a_connection_that_is_over_is_counted_and_begins_nothing() {
-    let late = report(&format!("{CLOSED}200.000000 D>T SYN\n200.100000 S>C FIN,ACK seq=+0\n"));
+    let straggler = "200.100000 S>C FIN,ACK seq=+0\n";
+    let late = report(&format!("{CLOSED}200.000000 D>T SYN\n{straggler}"));
+    let followed = report(&format!("{CLOSED}{straggler}"));
+    let silences = |report: &Report| (row(report, 0).wire_gap_count, row(report, 0).wire_gap_longest);
+    assert_eq!(silences(&late), silences(&followed), "the silence before it counts as if the connection had been followed");
+    assert_eq!(silences(&late).0, silences(&report(CLOSED)).0 + 1);
     assert_eq!(late.connections_total, 2);
     let (row, before) = (row(&late, 0), report(CLOSED));
     assert_eq!(row.server_to_client.segments, before.connections[0].server_to_client.segments + 1);

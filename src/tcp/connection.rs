@@ -13,7 +13,7 @@ use crate::seq::SeqNumber;
 use crate::time::{NANOS_PER_SECOND, Span, Timestamp};
 
 /// A silence of the wire of at least this is counted in `wire_gaps` (report contract).
-const WIRE_GAP: Span = Span(NANOS_PER_SECOND);
+pub(super) const WIRE_GAP: Span = Span(NANOS_PER_SECOND);
 /// So many of the longest idle gaps of a connection are kept (report contract: at least 4).
 const KEPT_GAPS: usize = 8;
 /// So many vantages of a connection are kept.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::connection::{Close, Connection, GapList, PayloadAfterFin};
+use super::connection::{Close, Connection, GapList, PayloadAfterFin, WIRE_GAP};
 use super::half::{Counts, HalfConnection, Mark, Position};
 use crate::app::Protocol;
 use crate::endpoint::{Endpoint, FlowKey, Role, Side};
@@ -40,6 +40,7 @@ pub struct HalfFacts {
     /// As in [`HalfConnection::base`].
     pub(super) base: Option<SeqNumber>,
     pub(super) base_is_syn: bool,
+    pub(super) has_spoken: bool,
     /// The other side acknowledged more than was seen.
     acknowledged_unseen: bool,
 }
@@ -56,6 +57,7 @@ impl HalfFacts {
             next: half.snd_nxt.map(number),
             base: half.base,
             base_is_syn: half.base_is_syn,
+            has_spoken: half.has_spoken,
             acknowledged_unseen: matches!((other.acked, half.snd_nxt), (Some(acked), Some(next)) if acked > next && half.data_end.is_some()),
         }
     }
@@ -247,9 +249,14 @@ impl Ended {
         if of_another { Late::Incarnation } else { Late::Straggler }
     }
 
-    /// Counts a straggler of `side`.
+    /// Counts a straggler of `side`, and the silence before it.
     pub(super) fn count(&mut self, side: Side, segment: &Segment<'_>) {
         let mark = Mark::of(segment);
+        let since = mark.time.since(self.facts.last.time);
+        if since >= WIRE_GAP {
+            self.facts.wire_gap_count = self.facts.wire_gap_count.saturating_add(1);
+            self.facts.wire_gap_longest = self.facts.wire_gap_longest.max(since);
+        }
         self.facts.last = mark;
         self.facts.latest = self.facts.latest.max(mark.time);
         let [low, high] = &mut self.facts.halves;

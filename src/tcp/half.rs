@@ -138,6 +138,8 @@ pub struct HalfConnection {
     pub base: Option<SeqNumber>,
     /// The base came from a SYN.
     pub base_is_syn: bool,
+    /// A segment of this side told its numbers, in this incarnation or in one before it inside the connection: they are not only derived.
+    pub(super) has_spoken: bool,
     /// SND.NXT: just after the highest number sent, SYN and FIN included.
     pub snd_nxt: Option<Position>,
     /// Just after the highest payload octet sent.
@@ -179,6 +181,7 @@ impl HalfConnection {
             counts: facts.counts,
             base: facts.base,
             base_is_syn: facts.base_is_syn,
+            has_spoken: facts.has_spoken,
             coverage: Coverage::after(facts.unique_octets),
             ..Self::default()
         }

@@ -36,8 +36,8 @@ pub(super) fn begins_by_syn_ack(connection: &Connection, side: Side, segment: &S
     let answers_known_syn =
         connection.handshake.syn.is_some_and(|(syn_side, _, isn)| syn_side != side && acknowledges_syn(segment.ack, isn));
     let half = connection.half(side);
-    // Strays of the incarnation before count, but leave no window behind: what is known of this side was derived from an acknowledgement.
-    if half.window.is_none() && half.counts.rst == 0 {
+    // Strays of the incarnation before say nothing here: what is known of this side was derived from an acknowledgement.
+    if !half.has_spoken {
         return false;
     }
     let near = half

@@ -456,6 +456,46 @@ mod tests {
     }
 
     #[test]
+    fn syn_ack_that_answers_another_syn_than_one_sent_again_with_the_known_number_begins_a_connection() {
+        let from_server = |number: u64, flags: Flags, seq: u32, ack: u32| Segment {
+            src: Endpoint::v4([10, 0, 0, 2], 80),
+            dst: Endpoint::v4([10, 0, 0, 1], 40_000),
+            ack: SeqNumber(ack),
+            ..segment(number, flags, seq, false)
+        };
+        let syn_ack = Flags(Flags::SYN.0 | Flags::ACK.0);
+        let fin = Flags(Flags::FIN.0 | Flags::ACK.0);
+        for (acknowledged, begins) in [(101, false), (70_000_001, true)] {
+            let mut tracker = Tracker::new(Thresholds::default());
+            tracker.push(&segment(1, Flags::SYN, 100, false));
+            tracker.push(&from_server(2, syn_ack, 5000, 101));
+            tracker.push(&Segment { ack: SeqNumber(5001), ..segment(3, fin, 101, false) });
+            tracker.push(&from_server(4, fin, 5001, 102));
+            let again = tracker.push(&segment(5, Flags::SYN, 100, false));
+            assert!(again.restarted && !again.opened, "an incarnation inside the connection");
+            let opened = tracker.push(&from_server(6, syn_ack, 900_000_000, acknowledged)).opened;
+            assert_eq!(opened, begins, "a SYN-ACK that acknowledges {acknowledged}");
+        }
+    }
+
+    #[test]
+    fn syn_after_a_refusal_of_a_syn_that_was_not_captured_begins_a_connection_unless_it_has_the_refused_number() {
+        let server = (Endpoint::v4([10, 0, 0, 2], 80), Endpoint::v4([10, 0, 0, 1], 40_000));
+        for (acknowledged, syn, begins) in [(0, 1, true), (0, u32::MAX, false), (70_001, 70_002, true), (70_001, 70_000, false)] {
+            let mut tracker = Tracker::new(Thresholds::default());
+            let refusal = Segment {
+                src: server.0,
+                dst: server.1,
+                ack: SeqNumber(acknowledged),
+                ..segment(1, Flags(Flags::RST.0 | Flags::ACK.0), 0, false)
+            };
+            tracker.push(&refusal);
+            let opened = tracker.push(&segment(2, Flags::SYN, syn, false)).opened;
+            assert_eq!(opened, begins, "RST acknowledging {acknowledged}, then a SYN with {syn}");
+        }
+    }
+
+    #[test]
     fn discarded_syn_takes_a_number_and_leaves_the_connection_alone() {
         let mut tracker = Tracker::new(Thresholds::default());
         tracker.push(&segment(1, Flags::ACK, 100, false));

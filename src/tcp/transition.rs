@@ -10,7 +10,6 @@ use crate::endpoint::Side;
 use crate::options::Thresholds;
 use crate::report::{GapEnd, How, RoleBasis, RstShape};
 use crate::segment::{Flags, Segment};
-use crate::seq::SeqNumber;
 use crate::time::Span;
 
 /// Unasked payload so shortly before its sender's FIN was a farewell (semantics: PostgreSQL 57P05, HTTP 408, SMTP 421 …).
@@ -99,6 +98,7 @@ impl Transition<'_, '_> {
     fn learn_base(&mut self) {
         let segment = self.segment;
         let half = self.connection.half_mut(self.side);
+        half.has_spoken = true;
         if segment.flags.syn() && !segment.flags.rst() {
             if !half.base_is_syn {
                 half.base = Some(segment.seq);
@@ -107,7 +107,8 @@ impl Transition<'_, '_> {
         } else if half.base.is_none() {
             half.base = Some(segment.seq.sub(1));
         }
-        if segment.flags.ack() && !(segment.flags.rst() && segment.ack == SeqNumber(0)) {
+        // The acknowledgement of an RST tells the number of the SYN that it refuses (RFC 9293 section 3.10.7.1); 0 is a number like any other.
+        if segment.flags.ack() {
             let other = self.connection.half_mut(self.side.other());
             if other.base.is_none() {
                 other.base = Some(segment.ack.sub(1));

@@ -152,7 +152,7 @@ def known_number(frames, source):
             return frame.seq
         if known is None and frame.source == source:
             known = (frame.seq - 1) % WRAP
-        elif known is None and frame.has(ACK) and not (frame.has(RST) and frame.ack == 0):
+        elif known is None and frame.has(ACK):
             known = (frame.ack - 1) % WRAP
     return known
 
