@@ -52,7 +52,7 @@ fn of_octets(octets: Vec<u8>) -> Capture {
     Capture::open(vec![source], &CaptureOptions::default()).unwrap()
 }
 
-fn written(capture: Capture, settings: &Settings) -> (Vec<u8>, Account) {
+fn written(capture: Capture, settings: Settings) -> (Vec<u8>, Account) {
     let mut octets = Vec::new();
     let account = dataset::write_stream(capture, settings, &mut octets, &AtomicBool::new(false), &mut |_, _| {}).unwrap();
     (octets, account)
@@ -168,7 +168,7 @@ fn segment_of_every_fixture_is_the_same_after_it_was_a_row() {
     for path in fixtures() {
         for separate in [Separate::default(), everything] {
             let settings = Settings { separate, ..Settings::default() };
-            let (octets, account) = written(open(std::slice::from_ref(&path)).unwrap(), &settings);
+            let (octets, account) = written(open(std::slice::from_ref(&path)).unwrap(), settings);
             let (before, after) = (decoded(open(std::slice::from_ref(&path)).unwrap(), separate), read_back(&octets));
             assert_eq!(before.len(), after.len(), "{}", path.display());
             for (before, after) in before.iter().zip(&after) {
@@ -210,7 +210,7 @@ fn icmp_error_and_damaged_header_are_the_same_after_they_were_rows() {
     frames.push(ipv4(6, &[0x9c, 0x40, 0, 80, 0, 0, 0, 9, 0, 0, 0, 0, 0x40, 2, 1, 0, 0, 0, 0, 0]));
     frames.push(ipv4(17, &[0; 8]));
     let file = pcap(&frames);
-    let (octets, account) = written(of_octets(file.clone()), &Settings::default());
+    let (octets, account) = written(of_octets(file.clone()), Settings::default());
     let before = decoded(of_octets(file), Separate::default());
     assert_eq!(before, read_back(&octets));
     for part in ["Unreachable(1)", "PacketTooBig(1500)", "TimeExceeded", "Other(12, 3)", "Unreachable(13)", "10.0.0.1:40000"] {
@@ -224,7 +224,7 @@ fn icmp_error_and_damaged_header_are_the_same_after_they_were_rows() {
 #[test]
 fn every_frame_is_in_the_account_and_the_report_counts_the_same() {
     for path in fixtures() {
-        let (_, account) = written(open(std::slice::from_ref(&path)).unwrap(), &Settings::default());
+        let (_, account) = written(open(std::slice::from_ref(&path)).unwrap(), Settings::default());
         let report =
             analyze(open(std::slice::from_ref(&path)).unwrap(), &AnalysisOptions::default(), &AtomicBool::new(false), &mut |_, _| {});
         let sum = |what: &str| account.frames.iter().filter(|((_, known, _), _)| *known == what).map(|(_, count)| count).sum::<u64>();
@@ -245,7 +245,7 @@ fn flow_has_one_hash_in_both_directions_at_every_capture_point_and_its_rows_are_
     let paths: Vec<PathBuf> =
         fixtures().into_iter().filter(|path| path.parent().is_some_and(|directory| directory.ends_with("lab"))).collect();
     for path in &paths {
-        let (octets, _) = written(open(std::slice::from_ref(path)).unwrap(), &Settings::default());
+        let (octets, _) = written(open(std::slice::from_ref(path)).unwrap(), Settings::default());
         let mut stream = Stream::open(&octets[..]).unwrap();
         let mut places = Places::default();
         let mut hashes: BTreeMap<_, i64> = BTreeMap::new();
@@ -272,7 +272,7 @@ fn flow_has_one_hash_in_both_directions_at_every_capture_point_and_its_rows_are_
 fn rows_of_several_inputs_sorted_by_their_place_are_in_the_order_of_the_report() {
     let lab = package().join("fixtures/lab");
     let paths = ["t08-good-pool.pcap", "t01-blind-10s-client.pcap", "t03-blindproxy-multi.pcapng"].map(|name| lab.join(name));
-    let (octets, account) = written(open(&paths).unwrap(), &Settings { first_file: 7, ..Settings::default() });
+    let (octets, account) = written(open(&paths).unwrap(), Settings { first_file: 7, ..Settings::default() });
     let mut stream = Stream::open(&octets[..]).unwrap();
     let mut places = Places::default();
     let mut found = Vec::new();
@@ -292,7 +292,7 @@ fn rows_of_several_inputs_sorted_by_their_place_are_in_the_order_of_the_report()
 
 #[test]
 fn stream_that_is_cut_anywhere_is_never_whole() {
-    let (octets, _) = written(open(&[package().join(FIXTURE)]).unwrap(), &Settings::default());
+    let (octets, _) = written(open(&[package().join(FIXTURE)]).unwrap(), Settings::default());
     let (rows, complete) = read(&octets).unwrap();
     assert!(rows > 20 && complete);
     let last_messages = octets.len() - 10_000; // the schema's columns take most of a message
@@ -307,7 +307,7 @@ fn stream_without_its_end_row_or_with_more_after_it_is_refused() {
     use arrow_ipc::reader::StreamReader;
     use arrow_ipc::writer::StreamWriter;
 
-    let (octets, _) = written(open(&[package().join(FIXTURE)]).unwrap(), &Settings::default());
+    let (octets, _) = written(open(&[package().join(FIXTURE)]).unwrap(), Settings::default());
     let reader = StreamReader::try_new(&octets[..], None).unwrap();
     let schema = reader.schema();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
@@ -340,7 +340,7 @@ fn stream_without_its_end_row_or_with_more_after_it_is_refused() {
 
 #[test]
 fn octets_that_were_changed_make_an_error_or_other_rows_but_no_panic() {
-    let (octets, _) = written(open(&[package().join(FIXTURE)]).unwrap(), &Settings::default());
+    let (octets, _) = written(open(&[package().join(FIXTURE)]).unwrap(), Settings::default());
     let mut refused = 0;
     let mut changed = octets.clone();
     for (at, original) in octets.iter().enumerate().step_by(29) {
@@ -356,7 +356,7 @@ fn octets_that_were_changed_make_an_error_or_other_rows_but_no_panic() {
 #[test]
 fn batches_are_bounded_and_memory_does_not_follow_the_capture() {
     let (capture, totals) = Workload::new(Kind::Web, 1000).octets(Container::Pcap);
-    let (octets, account) = written(of_octets(capture), &Settings::default());
+    let (octets, account) = written(of_octets(capture), Settings::default());
     assert_eq!(account.segments, totals.packets);
     let mut stream = Stream::open(&octets[..]).unwrap();
     let (mut batches, mut largest, mut places) = (0, 0, Places::default());
@@ -371,7 +371,7 @@ fn batches_are_bounded_and_memory_does_not_follow_the_capture() {
 fn interrupted_reading_ends_with_rows_that_say_so() {
     let mut octets = Vec::new();
     let capture = open(&[package().join(FIXTURE)]).unwrap();
-    let account = dataset::write_stream(capture, &Settings::default(), &mut octets, &AtomicBool::new(true), &mut |_, _| {}).unwrap();
+    let account = dataset::write_stream(capture, Settings::default(), &mut octets, &AtomicBool::new(true), &mut |_, _| {}).unwrap();
     assert!(account.stopped);
     let (_, complete) = read(&octets).unwrap();
     assert!(!complete);
@@ -379,7 +379,7 @@ fn interrupted_reading_ends_with_rows_that_say_so() {
 
 #[test]
 fn headers_only_leaves_payload_out_and_nothing_else() {
-    let of = |headers_only| written(open(&[package().join(FIXTURE)]).unwrap(), &Settings { headers_only, ..Settings::default() }).0;
+    let of = |headers_only| written(open(&[package().join(FIXTURE)]).unwrap(), Settings { headers_only, ..Settings::default() }).0;
     let (with, without) = (of(false), of(true));
     assert!(with.windows(5).any(|window| window == b"GET /"));
     assert!(!without.windows(5).any(|window| window == b"GET /"));
@@ -554,7 +554,7 @@ mod tables {
             let target = directory.path().join(fixture);
             let output = afterfin().args(["segments", "--parquet", &input, "-o"]).arg(&target).output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-            let (_, account) = written(open(&[package().join(&input)]).unwrap(), &Settings::default());
+            let (_, account) = written(open(&[package().join(&input)]).unwrap(), Settings::default());
             let of = |name: &str| table(&target.join(format!("{name}.parquet")));
             assert_eq!(of("segments").0 as u64, account.segments);
             assert_eq!((of("frames").0, of("inputs").0), (account.frames.len(), 1));

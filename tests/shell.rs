@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const FIXTURE: &str = "fixtures/lab/t01-blind-10s-client.pcap";
-const SUBCOMMANDS: [&str; 10] =
-    ["report", "connections", "timeline", "extract", "explain", "demo", "wireshark", "config", "completions", "man"];
+const SUBCOMMANDS: [&str; 11] =
+    ["report", "connections", "timeline", "extract", "segments", "explain", "demo", "wireshark", "config", "completions", "man"];
 
 fn afterfin(arguments: &[&str], variables: &[(&str, &Path)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_afterfin"));

@@ -80,7 +80,7 @@ impl Job {
     fn stream(&self, capture: Capture, sink: &mut dyn Write) -> io::Result<Account> {
         let mut progress = Progress::start();
         let result =
-            dataset::write_stream(capture, &self.settings, sink, &self.interrupted, &mut |octets, total| progress.tell(octets, total));
+            dataset::write_stream(capture, self.settings, sink, &self.interrupted, &mut |octets, total| progress.tell(octets, total));
         progress.finish();
         result.map_err(as_io)
     }
@@ -114,7 +114,7 @@ fn tables(job: &Job, directory: &Path, force: bool) -> Result<Account, Failure> 
     };
     let mut progress = Progress::start();
     let result =
-        dataset::write_tables(capture, &job.settings, &mut open, &job.interrupted, &mut |octets, total| progress.tell(octets, total));
+        dataset::write_tables(capture, job.settings, &mut open, &job.interrupted, &mut |octets, total| progress.tell(octets, total));
     progress.finish();
     let account = result.map_err(|error| Failure::file(directory, &format!("cannot be written: {error}")))?;
     for (path, temporary) in files {

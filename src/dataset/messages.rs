@@ -105,8 +105,11 @@ fn widths(data_type: &DataType) -> Option<Vec<usize>> {
     }
 }
 
-/// Metadata and body of the next message; `None` at the end marker.
-fn next_message(source: &mut impl Read) -> Result<Option<(Vec<u8>, Vec<u8>)>, DatasetError> {
+/// Metadata and body of a message.
+type Octets = (Vec<u8>, Vec<u8>);
+
+/// The next message; `None` at the end marker.
+fn next_message(source: &mut impl Read) -> Result<Option<Octets>, DatasetError> {
     let mut word = [0; 4];
     source.read_exact(&mut word).map_err(cut)?;
     if word == CONTINUATION {

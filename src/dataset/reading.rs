@@ -33,14 +33,14 @@ pub struct Settings {
 /// Reads the whole capture. `sink` gets batches of [`BATCH_ROWS`] rows and takes them out; the last one, which may be empty, is smaller.
 pub(super) fn read(
     mut capture: Capture,
-    settings: &Settings,
+    settings: Settings,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64, Option<u64>),
     sink: &mut dyn FnMut(&mut Columns) -> Result<(), DatasetError>,
 ) -> Result<Account, DatasetError> {
     let mut decoder = Decoder::new(DecodeOptions { separate: settings.separate });
     let mut account = Account::default();
-    let mut writer = Writer { settings: *settings, columns: Columns::default(), unnamed: Vec::new() };
+    let mut writer = Writer { settings, columns: Columns::default(), unnamed: Vec::new() };
     let mut frames = 0_u64;
     loop {
         if frames.is_multiple_of(PROGRESS_EVERY) {

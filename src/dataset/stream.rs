@@ -26,7 +26,7 @@ const INCOMPLETE: &str = "incomplete";
 /// that the rows are not all.
 pub fn write_stream(
     capture: Capture,
-    settings: &Settings,
+    settings: Settings,
     sink: &mut dyn Write,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64, Option<u64>),

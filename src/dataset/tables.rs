@@ -57,7 +57,7 @@ impl From<ParquetError> for DatasetError {
 /// Reads a capture and writes the [`TABLES`]; `open` makes the file of a name.
 pub fn write_tables(
     capture: Capture,
-    settings: &Settings,
+    settings: Settings,
     open: &mut dyn FnMut(&str) -> io::Result<File>,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(u64, Option<u64>),
@@ -199,7 +199,7 @@ fn evidence_of(batch: &RecordBatch) -> Result<Columns, DatasetError> {
     ])
 }
 
-fn frames_of(account: &Account, settings: &Settings) -> Columns {
+fn frames_of(account: &Account, settings: Settings) -> Columns {
     let rows = || account.frames.iter();
     vec![
         ("file", column::<Int32Array, _>(rows().map(|((file, ..), _)| Some(input_number(*file, settings.first_file))))),
@@ -209,7 +209,7 @@ fn frames_of(account: &Account, settings: &Settings) -> Columns {
     ]
 }
 
-fn interfaces_of(account: &Account, settings: &Settings) -> Columns {
+fn interfaces_of(account: &Account, settings: Settings) -> Columns {
     let rows = || account.summary.interfaces.iter();
     vec![
         ("interface", column::<Int32Array, _>((0..).zip(rows()).map(|(at, _)| Some(at)))),
@@ -229,7 +229,7 @@ fn names_of(account: &Account) -> Columns {
     ]
 }
 
-fn inputs_of(account: &Account, settings: &Settings) -> Columns {
+fn inputs_of(account: &Account, settings: Settings) -> Columns {
     let rows = || (0_u32..).zip(&account.summary.inputs);
     let nanos = |time: Option<Timestamp>| time.map(Timestamp::nanos);
     let segments = |file: u32| account.frames.get(&(file, SEGMENT, "")).copied().unwrap_or(0);

@@ -90,6 +90,7 @@ fn properties() -> Result<WriterProperties, ParquetError> {
         .build())
 }
 
+#[allow(clippy::unnecessary_wraps)] // as a column takes it
 fn count(value: u64) -> Option<i64> {
     Some(i64::try_from(value).unwrap_or(i64::MAX))
 }
