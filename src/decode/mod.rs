@@ -366,6 +366,17 @@ fn segment<'a>(frame: &Frame<'_>, time: Timestamp, tenant: u32, ip: Ip<'_>, tcp:
     }
 }
 
+/// Where the walk was captured.
+fn vantage(walk: &Walk<'_>, stacks: &mut Stacks, (link, interface): (&'static str, u32)) -> Vantage {
+    Vantage {
+        interface,
+        stack: stacks.number(link, &walk.layers),
+        link_source: walk.link_source,
+        link_destination: walk.link_destination,
+        outer: walk.outer,
+    }
+}
+
 /// What a walk that arrived gives.
 fn finish<'a>(
     frame: &Frame<'_>,
@@ -389,13 +400,7 @@ fn finish<'a>(
                 }
                 Err(End::Malformed(reason)) => return Decoded::Malformed(reason),
             };
-            let vantage = Vantage {
-                interface,
-                stack: stacks.number(link, &walk.layers),
-                link_source: walk.link_source,
-                link_destination: walk.link_destination,
-                outer: walk.outer,
-            };
+            let vantage = vantage(walk, stacks, (link, interface));
             Decoded::Segment(segment(frame, time, tenant, ip, tcp, vantage))
         }
         Arrived::Quote(quote) => {
@@ -422,13 +427,7 @@ fn first_fragment<'a>(
 ) -> Option<(DatagramKey, Segment<'a>)> {
     let header = walk.fragment.filter(|header| header.offset == 0 && header.more && header.protocol == TCP)?;
     let tcp = tcp::read(view).ok().filter(|tcp| !tcp.is_beyond_segment())?;
-    let vantage = Vantage {
-        interface,
-        stack: stacks.number(link, &walk.layers),
-        link_source: walk.link_source,
-        link_destination: walk.link_destination,
-        outer: walk.outer,
-    };
+    let vantage = vantage(walk, stacks, (link, interface));
     Some((header.key, segment(frame, time, tenant(separate, walk, interface), walk.ip?, tcp, vantage)))
 }
 
