@@ -17,34 +17,19 @@ use crate::decode::{DecodeOptions, Decoder};
 use crate::detect::context::Context;
 use crate::detect::{cost, detect, groups, hops, timeline, verdict};
 use crate::endpoint::Endpoint;
-use crate::frame::FrameId;
 use crate::infer::buckets::close_buckets;
 use crate::infer::{Timers, chain};
 use crate::observe::{HalfClosedTimes, Observer};
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Finding, Report, Timeline};
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
-use crate::tcp::{Connection, Expected, Step, Tracker};
-use crate::time::Timestamp;
+use crate::taken::{Incomplete, KEPT_INCOMPLETE, Taken};
+use crate::tcp::{Connection, Connections, Expected, Step, Tracker};
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
 /// So many connections with findings get a timeline of their own; a page with more would not be read.
 const FINDING_TIMELINES: usize = 200;
-
-/// So many senders of datagrams that never became whole are told apart.
-const KEPT_INCOMPLETE: usize = 64;
-/// Datagrams of one sender that never became whole.
-#[derive(Debug)]
-struct Incomplete {
-    src: Endpoint,
-    dst: Endpoint,
-    /// The connection, if it has any segment.
-    stream: Option<u64>,
-    /// The first fragment of the first one.
-    first: FrameId,
-    count: u64,
-}
 
 /// The second half of the analysis: what the segments do to their connections, and what that means.
 struct Following {
@@ -139,16 +124,45 @@ pub fn analyze(
     let in_two = if options.threads > 1 { batches::read_in_two(&mut intake, &mut following, interrupted, progress) } else { None };
     let stopped = in_two.unwrap_or_else(|| batches::read(&mut intake, &mut following, interrupted, progress));
     intake.end(&mut following);
-    let Intake { capture, decoder, account } = intake;
-    let Following { tracker, mut observer, incomplete, given_up, touched, .. } = following;
+    let Following { tracker, observer, incomplete, given_up, touched, .. } = following;
     std::hint::black_box(touched);
-    // a capture goes on after its last frame: silence until its end is silence that was watched
-    let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
-    observer.finish_all(tracker.connections(), end);
+    let taken = intake.taken(incomplete, stopped);
+    let followed = Followed {
+        connections: tracker.connections(),
+        observer,
+        duplicates: tracker.duplicates,
+        not_followed: tracker.not_followed,
+        given_up,
+    };
+    let report = conclude(followed, taken, options);
+    if options.is_last {
+        std::mem::forget(tracker);
+    }
+    report
+}
+
+/// What following the segments left.
+pub(crate) struct Followed<'a> {
+    /// The connections.
+    pub(crate) connections: &'a Connections,
+    /// What was observed of them.
+    pub(crate) observer: Observer,
+    /// Further sights of segments already seen.
+    pub(crate) duplicates: u64,
+    /// Segments of connections that were not followed.
+    pub(crate) not_followed: u64,
+    /// Connections that were reduced to their facts because memory was short.
+    pub(crate) given_up: u64,
+}
+
+/// The end of the analysis: what was observed and what was taken of the inputs → the report.
+pub(crate) fn conclude(followed: Followed<'_>, taken: Taken, options: &AnalysisOptions) -> Report {
+    let Followed { connections, mut observer, duplicates, not_followed, given_up } = followed;
+    observer.finish_all(connections, taken.end);
     let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
-    let mut context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
-    context.pauses.clone_from(&account.pauses);
+    let hops = chain::hops(&observer.samples, &timers, &observer.legs, connections, &options.assume);
+    let mut context = Context::new(connections, &observer, &timers, &hops, options.thresholds, taken.end);
+    context.pauses = taken.summary.pauses();
     context.asked.clone_from(&options.selection.kinds);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
@@ -157,39 +171,33 @@ pub fn analyze(
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
     let finding_timelines = finding_timelines(&findings, &context);
     let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
-    let summary = capture.finish();
-    let connections = rows::rows(&context, &findings, &decoder, &summary.interfaces, options);
-    let limit = trust::Limit {
-        octets: options.max_memory,
-        given_up,
-        forgotten: tracker.connections().forgotten() as u64,
-        not_followed: tracker.not_followed,
-    };
-    let facts = CaptureFacts {
-        frames: account.frames,
-        tcp_segments: account.segments,
-        connections: tracker.connections().len() as u64,
-        duplicates: tracker.duplicates,
-        skipped: account.skipped.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
-        malformed: account.malformed.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
-        trust: trust::trust(&summary, &context, &account, (&decoder, &incomplete), &limit),
-        points: points::points(&observer.points, &decoder, &summary.interfaces),
-        pairs: points::pairs(&observer.points),
-        first: account.first,
-        last: account.last,
-    };
-    let inputs = trust::inputs(&summary);
+    let connection_rows = rows::rows(&context, &findings, &taken, options);
+    let limit = trust::Limit { octets: options.max_memory, given_up, forgotten: connections.forgotten() as u64, not_followed };
+    let trust = trust::trust(&taken, &context, &limit);
+    let (points, pairs) = points::points(&observer.points, &taken);
     let timeouts = crate::infer::rows::rows(&timers);
     let chain = hops::rows(&hops);
-    let connections_total = tracker.connections().len() as u64;
+    let connections_total = connections.len() as u64;
     if options.is_last {
         drop(context);
-        std::mem::forget((hops, timers, tracker, observer));
+        std::mem::forget((hops, timers, observer));
     }
-    let complete = !stopped && !summary.warnings.iter().any(|warning| warning.lost_input);
+    let Taken { summary, frames, stopped, .. } = taken;
     Report {
-        inputs,
-        capture: facts,
+        inputs: trust::inputs(&summary),
+        capture: CaptureFacts {
+            frames: frames.frames,
+            tcp_segments: frames.segments,
+            connections: connections_total,
+            duplicates,
+            skipped: frames.skipped.into_iter().collect(),
+            malformed: frames.malformed.into_iter().collect(),
+            trust,
+            points,
+            pairs,
+            first: frames.first,
+            last: frames.last,
+        },
         verdict: sentences,
         findings,
         groups,
@@ -198,14 +206,14 @@ pub fn analyze(
         cost,
         picture,
         connections_total,
-        connections,
+        connections: connection_rows,
         timelines,
         finding_timelines,
-        names: summary.names.iter().cloned().collect(),
+        complete: !stopped && !summary.warnings.iter().any(|warning| warning.lost_input),
+        names: summary.names.into_iter().collect(),
         left_out: crate::report::LeftOut::default(),
         thresholds: options.thresholds,
         payloads: BTreeMap::new(),
-        complete,
     }
 }
 

@@ -23,6 +23,7 @@ pub mod render;
 pub mod report;
 pub mod segment;
 pub mod seq;
+pub mod taken;
 pub mod tcp;
 pub mod time;
 pub mod warning;

@@ -12,19 +12,21 @@ const BOTTOM: [&str; 7] = ["time", "frame", "seq", "endpoint", "segment", "optio
 
 /// Each room above the bottom, and the other rooms that it may name. What is absent is the rule: `detect` never sees a frame's octets,
 /// `render` and `export` never a connection, `app` knows nothing of TCP.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("report", &[]),
     ("capture", &[]),
     ("decode", &["capture"]),
+    // What a reading found beside the segments, whether it read the inputs or rows.
+    ("taken", &["capture", "decode"]),
     // What other programs get of a segment is what `decode` says of it: rows know nothing of connections.
-    ("dataset", &["capture", "decode"]),
+    ("dataset", &["capture", "decode", "taken"]),
     ("app", &[]),
     // The report's plain enums (handshake, reset shape, gap end) are the tracker's vocabulary too.
     ("tcp", &["app", "report"]),
     ("observe", &["app", "tcp", "report"]),
     ("infer", &["app", "tcp", "observe", "report"]),
     ("detect", &["app", "tcp", "observe", "infer", "report"]),
-    ("analyzer", &["capture", "decode", "app", "tcp", "observe", "infer", "detect", "report"]),
+    ("analyzer", &["capture", "decode", "taken", "app", "tcp", "observe", "infer", "detect", "report"]),
     ("render", &["report", "detect"]),
     // A connection's frames are those that the tracker, run again, gives its number; what may stay of a payload, a protocol's reader says.
     ("export", &["capture", "decode", "app", "tcp", "report", "render"]),

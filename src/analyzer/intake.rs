@@ -6,14 +6,9 @@ use crate::capture::Capture;
 use crate::decode::{Decoded, Decoder, FirstFragments, IP_FRAGMENT, SHORT_HEADER};
 use crate::endpoint::Endpoint;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
+use crate::taken::{Frames, Incomplete, Taken};
 use crate::tcp::Expected;
-use crate::time::{Span, Timestamp};
-
-/// A capture without any frame for longer than this stood still, or two were joined: no timer on the way is longer (the longest known
-/// default is conntrack's 5 days for established connections).
-const LONGEST_PAUSE: Span = Span::from_secs(5 * 24 * 3600);
-/// So many pauses are kept.
-const KEPT_PAUSES: usize = 1024;
+use crate::time::Timestamp;
 
 /// Takes what frames say of TCP, in their order.
 pub(super) trait Sink {
@@ -50,9 +45,6 @@ pub(super) struct Account {
     pub(super) last: Option<Timestamp>,
     /// Frames without a time of their own.
     pub(super) untimed: u64,
-    latest: Option<Timestamp>,
-    /// Where the recording stood still: the last time before and the first after each pause.
-    pub(super) pauses: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Account {
@@ -70,14 +62,16 @@ impl Account {
             self.untimed += 1;
             return;
         };
-        if let Some(latest) = self.latest.replace(time)
-            && time.since(latest) > LONGEST_PAUSE
-            && self.pauses.len() < KEPT_PAUSES
-        {
-            self.pauses.push((latest, time));
-        }
         self.first = Some(self.first.map_or(time, |known| known.min(time)));
         self.last = Some(self.last.map_or(time, |known| known.max(time)));
+    }
+}
+
+impl From<Account> for Frames {
+    fn from(account: Account) -> Self {
+        let Account { frames, segments, further, firsts, skipped, malformed, first, last, untimed } = account;
+        let named = |counts: BTreeMap<&'static str, u64>| counts.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
+        Self { frames, segments, further, firsts, skipped: named(skipped), malformed: named(malformed), first, last, untimed }
     }
 }
 
@@ -139,6 +133,23 @@ impl Intake {
         self.decoder.give_up();
         self.give_up(sink);
         self.account.first_fragments(self.decoder.first_fragments());
+    }
+
+    /// Closes the inputs: everything that was found.
+    pub(super) fn taken(self, incomplete: Vec<Incomplete>, stopped: bool) -> Taken {
+        let Self { capture, decoder, account } = self;
+        // a capture goes on after its last frame: silence until its end is silence that was watched
+        let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
+        Taken {
+            summary: capture.finish(),
+            frames: account.into(),
+            incomplete_datagrams: decoder.incomplete_fragments(),
+            sampled: decoder.sampled(),
+            names: decoder.names(),
+            incomplete,
+            end,
+            stopped,
+        }
     }
 
     #[inline]

@@ -18,8 +18,10 @@ mod pump;
 mod record;
 mod source;
 mod stream;
+mod stretches;
 
 pub use expand::expand;
+pub use stretches::Stretch;
 
 use std::io::Read;
 use std::net::IpAddr;
@@ -74,6 +76,8 @@ pub struct InputSummary {
     pub last: Option<Timestamp>,
     /// When the capture ended, where the file tells (pcapng interface statistics): often later than its last frame.
     pub ended: Option<Timestamp>,
+    /// When it has frames, without pauses of more than five days: first and last times, in the order of time.
+    pub stretches: Vec<Stretch>,
     /// The file was read to its proper end.
     pub complete: bool,
     /// Snap length of the file or of its interfaces, if it cut any frame.
@@ -110,6 +114,13 @@ pub struct Summary {
     pub duplicate_frames: u64,
     /// How the inputs fit together: gaps and overlaps between the files of a rotation, in whole sentences with their names.
     pub notes: Vec<String>,
+}
+
+impl Summary {
+    /// Where the recording stood still, because no input has any frame for more than five days: the last time before and the first after each pause.
+    pub fn pauses(&self) -> Vec<(Timestamp, Timestamp)> {
+        stretches::pauses(&self.inputs)
+    }
 }
 
 /// One or several captures, read as one.

@@ -53,6 +53,13 @@ impl Way {
         }
     }
 
+    /// The same, from the second place to the first.
+    pub fn turned(&self) -> Self {
+        let delays = self.delays.iter().map(|delay| Span::ZERO - *delay).collect();
+        let changes = self.changes.iter().map(|(change, count)| (change.saturating_neg(), *count)).collect();
+        Self { delays, changes, ..*self }
+    }
+
     /// Segments seen at both places.
     pub const fn segments(&self) -> u64 {
         self.segments
