@@ -44,7 +44,7 @@ pub(super) struct Input {
     /// Latest time so far: by it inputs are merged, because within one input frames are never put in another order.
     pub(super) latest: Option<Timestamp>,
     /// Longest time between a frame and the next later one.
-    pub(super) longest_silence: Span,
+    longest_silence: Span,
     stretches: Stretches,
     summary: InputSummary,
     problem: Option<String>,
@@ -200,6 +200,7 @@ impl Input {
         // An input whose end was reached is hashed to the end of the file, even if the rest of it cannot be read as frames.
         self.meter.read_on_when_dropped(!self.at_frame && !self.stop.load(Ordering::Relaxed));
         self.summary.last = self.latest;
+        self.summary.longest_silence = self.longest_silence;
         self.summary.stretches = std::mem::take(&mut self.stretches).into_stretches();
         self.summary.ended = match &self.reader {
             Reader::Pcap(_) => None,
@@ -215,7 +216,6 @@ impl Input {
             interface_indices: self.interface_indices,
             problem: self.problem,
             remark,
-            longest_silence: self.longest_silence,
             stored_octets: self.meter.octets(),
         }
     }
@@ -280,8 +280,6 @@ pub(super) struct Closed {
     pub(super) problem: Option<String>,
     /// Something about it that lost nothing.
     pub(super) remark: Option<String>,
-    /// See [`Input::longest_silence`].
-    pub(super) longest_silence: Span,
     /// See [`Input::stored_octets`].
     pub(super) stored_octets: u64,
 }

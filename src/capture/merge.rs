@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::duplicates::Duplicates;
 use super::input::{Closed, Input, Purpose, Settings};
-use super::notes::{Stretch, notes};
+use super::notes::notes;
 use super::source::OpenError;
 use super::{CaptureError, CaptureOptions, InputSummary, Interface, Source, Summary};
 use crate::frame::{Frame, FrameId};
@@ -28,6 +28,15 @@ const MAX_NAMES: usize = 262_144;
 
 /// Place in the merge: time, then the order of the arguments.
 type Place = (Timestamp, u32);
+
+/// What a source is that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// A warning, but an error if there is no other.
+    ErrorIfAll,
+    /// A warning always.
+    Warning,
+}
 
 /// An input that waits for its time.
 struct Planned {
@@ -69,7 +78,6 @@ pub(super) struct Merge {
     /// Several inputs are open, so that a frame may have a twin.
     overlapping: bool,
     summaries: Vec<InputSummary>,
-    stretches: Vec<Stretch>,
     interfaces: Vec<Interface>,
     /// Interfaces whose file has ended: the next file of a rotation goes on with them.
     ended: Vec<u32>,
@@ -82,7 +90,12 @@ pub(super) struct Merge {
 
 impl Merge {
     /// Opens the sources, reads each as far as its first frame and puts them in order.
-    pub(super) fn open(sources: Vec<Source>, options: CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+    pub(super) fn open(
+        sources: Vec<Source>,
+        options: CaptureOptions,
+        unreadable: Unreadable,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, CaptureError> {
         let settings = Settings { hash: options.hash, stop };
         let alone = sources.len() == 1;
         if sources.len() > FrameId::MAX_FILES as usize {
@@ -108,7 +121,8 @@ impl Merge {
                 Err(error) => failed.push((name, error.text)),
             }
         }
-        if planned.is_empty()
+        if unreadable == Unreadable::ErrorIfAll
+            && planned.is_empty()
             && let Some((name, text)) = failed.first()
         {
             let more = match failed.len() {
@@ -140,7 +154,6 @@ impl Merge {
             limit: None,
             duplicates: Duplicates::new(),
             overlapping: false,
-            stretches: vec![Stretch::default(); queue.len()],
             queue,
             summaries,
             interfaces: Vec::new(),
@@ -170,6 +183,14 @@ impl Merge {
         slot.input.frame(slot.file)
     }
 
+    /// The next frame, and how many interfaces there are.
+    #[inline]
+    pub(super) fn next_frame_and_interfaces(&mut self) -> Option<(Frame<'_>, usize)> {
+        self.next_frame()?;
+        let slot = self.current.as_ref()?;
+        Some((slot.input.frame(slot.file)?, self.interfaces.len()))
+    }
+
     /// Octets read as stored, and in all if that is known.
     pub(super) fn progress(&self) -> (u64, Option<u64>) {
         let open = self.waiting.iter().flatten().chain(&self.current).map(|slot| slot.input.stored_octets());
@@ -190,7 +211,7 @@ impl Merge {
             }
         }
         self.warnings.sort_by_key(|warning| warning.file);
-        let mut notes = notes(&self.summaries, &self.stretches, self.duplicate_frames);
+        let mut notes = notes(&self.summaries, self.duplicate_frames);
         if self.waited {
             notes.push(format!(
                 "more files overlap than can be open together (at most {MAX_OPEN}): some waited for others to end, so frames of different files are not always in the order of time and frames in two files may be counted twice"
@@ -336,9 +357,6 @@ impl Merge {
         }
         if let Some(problem) = closed.problem {
             self.warn(file, problem, true);
-        }
-        if let Some(stretch) = self.stretches.get_mut(file as usize) {
-            *stretch = Stretch { longest_silence: closed.longest_silence };
         }
         if let Some(summary) = self.summaries.get_mut(file as usize) {
             *summary = closed.summary;

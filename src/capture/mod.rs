@@ -21,6 +21,7 @@ mod stream;
 mod stretches;
 
 pub use expand::expand;
+pub use notes::notes;
 pub use stretches::Stretch;
 
 use std::io::Read;
@@ -29,10 +30,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use merge::Merge;
+use merge::{Merge, Unreadable};
 
 use crate::frame::Frame;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::warning::Warning;
 
 /// Where a capture comes from.
@@ -78,6 +79,8 @@ pub struct InputSummary {
     pub ended: Option<Timestamp>,
     /// When it has frames, without pauses of more than five days: first and last times, in the order of time.
     pub stretches: Vec<Stretch>,
+    /// Longest time between a frame and the next later one.
+    pub longest_silence: Span,
     /// The file was read to its proper end.
     pub complete: bool,
     /// Snap length of the file or of its interfaces, if it cut any frame.
@@ -135,15 +138,26 @@ impl Capture {
         Self::open_until(sources, options, Arc::default())
     }
 
+    /// Opens one source of many that are read apart: as they are read together, one that cannot be opened is a warning.
+    pub fn open_one_of_many(source: Source, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+        Ok(Self { merge: Merge::open(vec![source], *options, Unreadable::Warning, stop)? })
+    }
+
     /// As [`Capture::open`]; a read that waits for an input that stalls ends when `stop` becomes true, and the input is then incomplete.
     pub fn open_until(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
-        Ok(Self { merge: Merge::open(sources, *options, stop)? })
+        Ok(Self { merge: Merge::open(sources, *options, Unreadable::ErrorIfAll, stop)? })
     }
 
     /// The next frame; `None` at the end of the last input.
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         self.merge.next_frame()
+    }
+
+    /// The same, with the number of capture interfaces that were described until then.
+    #[inline]
+    pub fn next_frame_and_interfaces(&mut self) -> Option<(Frame<'_>, usize)> {
+        self.merge.next_frame_and_interfaces()
     }
 
     /// When the capture ended, as far as the inputs that were read to their end tell.

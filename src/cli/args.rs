@@ -250,6 +250,9 @@ pub struct SegmentsArgs {
     /// Number the inputs from N, so that those of several runs have numbers of their own
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = INPUT)]
     pub first_file: u32,
+    /// The file is input N (--first-file) of many that are read apart: with what is needed to put their rows together
+    #[arg(long, conflicts_with = "parquet", help_heading = INPUT)]
+    pub one_of_many: bool,
     /// Write to a file, or with --parquet to files in a directory; complete or not at all
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath, help_heading = OUTPUT)]
     pub output: Option<PathBuf>,

@@ -72,6 +72,10 @@ pub struct Row<'a> {
     pub order: Timestamp,
     /// Which of the frame's segments.
     pub part: i32,
+    /// Bits of [`marks`]; 0 where a row has none.
+    pub marks: i32,
+    /// See [`super::frame_hash()`].
+    pub frame_hash: Option<i64>,
     /// What it holds.
     pub content: Content<'a>,
 }
@@ -97,6 +101,24 @@ pub enum Content<'a> {
         dst: Endpoint,
         /// As in [`Segment::tenant`].
         tenant: u32,
+    },
+    /// A frame that is no segment.
+    OtherFrame {
+        /// The frame.
+        frame: FrameId,
+        /// When it was captured.
+        time: Timestamp,
+        /// `skipped` or `malformed`.
+        what: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// An endpoint that was seen to be a server.
+    Server {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The frame that showed it first in its input.
+        frame: FrameId,
     },
     /// About frames, inputs, interfaces or names.
     Fact(Fact<'a>),
@@ -197,6 +219,14 @@ impl<'a> Reader<'a> {
                 let (src, dst) = self.endpoints()?;
                 Content::ShortHeader { frame: self.frame()?, time: self.time()?, src, dst, tenant: value!(self, tenant)?.cast_unsigned() }
             }
+            RowKind::OtherFrame => {
+                let (what, reason) = (value!(self, item)?, value!(self, text)?);
+                Content::OtherFrame { frame: self.frame()?, time: self.time()?, what, reason }
+            }
+            RowKind::Server => {
+                let (high, low, port) = (value!(self, src_hi)?, value!(self, src_lo)?, field!(self, src_port)?);
+                Content::Server { endpoint: self.endpoint(high, low, port, "src_lo")?, frame: self.frame()? }
+            }
             RowKind::Frames | RowKind::Input | RowKind::Interface | RowKind::Name | RowKind::End => Content::Fact(Fact {
                 kind,
                 file: value!(self, file)?,
@@ -206,7 +236,14 @@ impl<'a> Reader<'a> {
                 number: optional!(self, number),
             }),
         };
-        Ok(Row { flow_hash: value!(self, flow_hash)?, order: Timestamp(value!(self, order_ns)?), part: value!(self, part)?, content })
+        Ok(Row {
+            flow_hash: value!(self, flow_hash)?,
+            order: Timestamp(value!(self, order_ns)?),
+            part: value!(self, part)?,
+            marks: optional!(self, marks).unwrap_or(0),
+            frame_hash: optional!(self, frame_hash),
+            content,
+        })
     }
 
     fn wrong(self, column: &'static str, why: &'static str) -> DatasetError {
@@ -223,20 +260,20 @@ impl<'a> Reader<'a> {
         value!(self, ts_ns).map(Timestamp)
     }
 
+    fn endpoint(self, high: i64, low: i64, port: u16, column: &'static str) -> Result<Endpoint, DatasetError> {
+        let address = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
+        let address = std::net::Ipv6Addr::from_bits(address);
+        match (value!(self, ip_version)?, address.to_ipv4_mapped()) {
+            (4, Some(address)) => Ok(Endpoint::v4(address.octets(), port)),
+            (6, _) => Ok(Endpoint::v6(address.octets(), port)),
+            _ => Err(self.wrong(column, "is no address of its IP version")),
+        }
+    }
+
     fn endpoints(self) -> Result<(Endpoint, Endpoint), DatasetError> {
-        let version = value!(self, ip_version)?;
-        let endpoint = |high: i64, low: i64, port: u16, column| {
-            let address = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
-            let address = std::net::Ipv6Addr::from_bits(address);
-            match (version, address.to_ipv4_mapped()) {
-                (4, Some(address)) => Ok(Endpoint::v4(address.octets(), port)),
-                (6, _) => Ok(Endpoint::v6(address.octets(), port)),
-                _ => Err(self.wrong(column, "is no address of its IP version")),
-            }
-        };
         Ok((
-            endpoint(value!(self, src_hi)?, value!(self, src_lo)?, field!(self, src_port)?, "src_lo")?,
-            endpoint(value!(self, dst_hi)?, value!(self, dst_lo)?, field!(self, dst_port)?, "dst_lo")?,
+            self.endpoint(value!(self, src_hi)?, value!(self, src_lo)?, field!(self, src_port)?, "src_lo")?,
+            self.endpoint(value!(self, dst_hi)?, value!(self, dst_lo)?, field!(self, dst_port)?, "dst_lo")?,
         ))
     }
 
