@@ -24,7 +24,7 @@ use crate::warning::Warning;
 /// by default on Linux, 256 on macOS.
 const MAX_OPEN: usize = 200;
 /// Names of addresses kept over all inputs.
-const MAX_NAMES: usize = 262_144;
+pub const MAX_NAMES: usize = 262_144;
 
 /// Place in the merge: time, then the order of the arguments.
 type Place = (Timestamp, u32);

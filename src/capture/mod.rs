@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+pub use merge::MAX_NAMES;
 use merge::{Merge, Unreadable};
 
 use crate::frame::Frame;

@@ -12,6 +12,8 @@ mod columns;
 mod facts;
 mod flow_hash;
 mod frame_hash;
+mod inputs;
+mod interfaces;
 mod messages;
 mod one_of_many;
 mod reading;
@@ -19,16 +21,19 @@ mod rows;
 mod stream;
 #[cfg(feature = "parquet")]
 mod tables;
+mod twins;
 
 pub use account::Account;
 pub use columns::{BATCH_ROWS, schema};
 pub use flow_hash::{FLOW_HASH, flow_hash};
 pub use frame_hash::{FRAME_HASH, frame_hash};
+pub use inputs::{Inputs, Place};
 pub use reading::Settings;
 pub use rows::{Batch, Content, Fact, Places, Row};
 pub use stream::{Stream, write_stream};
 #[cfg(feature = "parquet")]
 pub use tables::{TABLES, write_tables};
+pub use twins::{Dropped, Twins};
 
 use std::io;
 
@@ -172,6 +177,9 @@ pub enum DatasetError {
         /// As they came.
         read: u64,
     },
+    /// The account of the inputs does not fit.
+    #[error("the account of the inputs: {0}")]
+    Account(String),
     /// Something follows the last row.
     #[error("rows follow the end row")]
     AfterEnd,

@@ -8,6 +8,7 @@ use super::columns::{BATCH_ROWS, Columns};
 use super::facts::{OwnedFact, input_number, signed};
 use super::flow_hash::{flow_hash, words};
 use super::one_of_many::{OneOfMany, Server};
+use super::twins::ICMP_ERROR;
 use super::{DatasetError, RowKind, marks};
 use crate::capture::Capture;
 use crate::decode::{DecodeOptions, Decoded, Decoder, FirstFragments, IP_FRAGMENT, SHORT_HEADER};
@@ -77,7 +78,7 @@ pub(super) fn read(
                 }
             }
             Decoded::IcmpQuote(quote) => {
-                account.other(&frame, SKIPPED, "icmp error");
+                account.other(&frame, SKIPPED, ICMP_ERROR);
                 writer.quote(&quote, &frame, order);
             }
             Decoded::ShortHeader { src, dst, tenant } => {

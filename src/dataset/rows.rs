@@ -124,6 +124,19 @@ pub enum Content<'a> {
     Fact(Fact<'a>),
 }
 
+impl Content<'_> {
+    /// The frame that it is about; of an incomplete datagram, that of its first fragment.
+    pub fn frame(&self) -> Option<FrameId> {
+        match self {
+            Self::Segment(segment) => Some(segment.frame),
+            Self::IcmpQuote(quote) => Some(quote.frame),
+            Self::IncompleteDatagram(datagram) => Some(datagram.frame),
+            Self::ShortHeader { frame, .. } | Self::OtherFrame { frame, .. } | Self::Server { frame, .. } => Some(*frame),
+            Self::Fact(_) => None,
+        }
+    }
+}
+
 /// Something that is told of frames, inputs, interfaces or names: `docs/cluster.md` lists the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact<'a> {
