@@ -127,13 +127,8 @@ pub fn analyze(
     let Following { tracker, observer, incomplete, given_up, touched, .. } = following;
     std::hint::black_box(touched);
     let taken = intake.taken(incomplete, stopped);
-    let followed = Followed {
-        connections: tracker.connections(),
-        observer,
-        duplicates: tracker.duplicates,
-        not_followed: tracker.not_followed,
-        given_up,
-    };
+    let followed =
+        Followed { connections: tracker.connections(), observer, duplicates: tracker.duplicates, left_out: tracker.not_followed, given_up };
     let report = conclude(followed, taken, options);
     if options.is_last {
         std::mem::forget(tracker);
@@ -150,14 +145,14 @@ pub(crate) struct Followed<'a> {
     /// Further sights of segments already seen.
     pub(crate) duplicates: u64,
     /// Segments of connections that were not followed.
-    pub(crate) not_followed: u64,
+    pub(crate) left_out: u64,
     /// Connections that were reduced to their facts because memory was short.
     pub(crate) given_up: u64,
 }
 
 /// The end of the analysis: what was observed and what was taken of the inputs → the report.
 pub(crate) fn conclude(followed: Followed<'_>, taken: Taken, options: &AnalysisOptions) -> Report {
-    let Followed { connections, mut observer, duplicates, not_followed, given_up } = followed;
+    let Followed { connections, mut observer, duplicates, left_out, given_up } = followed;
     observer.finish_all(connections, taken.end);
     let timers = Timers::infer(&observer.samples);
     let hops = chain::hops(&observer.samples, &timers, &observer.legs, connections, &options.assume);
@@ -172,7 +167,7 @@ pub(crate) fn conclude(followed: Followed<'_>, taken: Taken, options: &AnalysisO
     let finding_timelines = finding_timelines(&findings, &context);
     let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
     let connection_rows = rows::rows(&context, &findings, &taken, options);
-    let limit = trust::Limit { octets: options.max_memory, given_up, forgotten: connections.forgotten() as u64, not_followed };
+    let limit = trust::Limit { octets: options.max_memory, given_up, forgotten: connections.forgotten() as u64, not_followed: left_out };
     let trust = trust::trust(&taken, &context, &limit);
     let (points, pairs) = points::points(&observer.points, &taken);
     let timeouts = crate::infer::rows::rows(&timers);

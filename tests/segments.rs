@@ -632,7 +632,10 @@ mod tables {
     }
 }
 
-fn fact_of(octets: &[u8], kind: RowKind, item: &str) -> Vec<(i32, Option<i32>, Option<String>, Option<i64>)> {
+/// Input, interface, words and number.
+type Told = (i32, Option<i32>, Option<String>, Option<i64>);
+
+fn fact_of(octets: &[u8], kind: RowKind, item: &str) -> Vec<Told> {
     let mut stream = Stream::open(octets).unwrap();
     let mut places = Places::default();
     let mut found = Vec::new();

@@ -160,9 +160,9 @@ impl Intake {
     }
 }
 
+#[cfg(feature = "arrow")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "arrow")]
     use std::fs;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;

@@ -80,7 +80,7 @@ struct One {
 #[derive(Debug)]
 pub struct Inputs {
     /// By argument.
-    inputs: Vec<One>,
+    accounts: Vec<One>,
     /// By argument, the place in the order of the report's inputs.
     ranks: Vec<u32>,
     numbered: Numbered,
@@ -162,22 +162,22 @@ impl Inputs {
         summary.interfaces = std::mem::take(&mut numbered.interfaces);
         let names = numbered.closed.iter().filter_map(|argument| inputs.get(*argument as usize)).flat_map(|one| &one.names);
         summary.names = names.take(MAX_NAMES).cloned().collect();
-        Self { inputs, ranks, numbered, servers, summary }
+        Self { accounts: inputs, ranks, numbered, servers, summary }
     }
 
     /// How many inputs there are.
     pub fn len(&self) -> usize {
-        self.inputs.len()
+        self.accounts.len()
     }
 
     /// There is none.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty()
+        self.accounts.is_empty()
     }
 
     /// Rows that belong to a flow, in all inputs.
     pub fn flow_rows(&self) -> u64 {
-        self.inputs.iter().filter_map(|one| one.rows).fold(0, u64::saturating_add)
+        self.accounts.iter().filter_map(|one| one.rows).fold(0, u64::saturating_add)
     }
 
     /// The endpoints that are known to be servers, and since when.
@@ -205,10 +205,11 @@ impl Inputs {
     /// Everything that one process would know of the inputs at the end. `dropped` is what was in two inputs, of all flows; the names are those of the
     /// vantages' numbers, the senders of incomplete datagrams those that the segments' followers found.
     pub fn taken(&self, dropped: &Dropped, names: Names, incomplete: Vec<Incomplete>) -> Taken {
-        let sum = |of: &dyn Fn(&One) -> u64, dropped: u64| self.inputs.iter().map(of).fold(0, u64::saturating_add).saturating_sub(dropped);
+        let sum =
+            |of: &dyn Fn(&One) -> u64, dropped: u64| self.accounts.iter().map(of).fold(0, u64::saturating_add).saturating_sub(dropped);
         let counts = |of: &dyn Fn(&One) -> BTreeMap<String, u64>, dropped: &BTreeMap<String, u64>, back: u64| {
             let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-            for (reason, count) in self.inputs.iter().flat_map(of) {
+            for (reason, count) in self.accounts.iter().flat_map(of) {
                 let sum = sums.entry(reason).or_default();
                 *sum = sum.saturating_add(count);
             }
@@ -235,7 +236,7 @@ impl Inputs {
             firsts: FirstFragments {
                 segments: sum(&|one| one.firsts.segments, dropped.first_fragments),
                 measured: sum(&|one| one.firsts.measured, dropped.measured),
-                later_seen: self.inputs.iter().any(|one| one.firsts.later_seen),
+                later_seen: self.accounts.iter().any(|one| one.firsts.later_seen),
             },
             // the frame of a first fragment that was dropped counts as a fragment there, and here as a segment
             skipped: counts(&|one| one.skipped.clone(), &dropped.skipped, dropped.first_fragments),
@@ -253,7 +254,7 @@ impl Inputs {
             names,
             incomplete,
             end: last.map_or(Timestamp::default(), |last| ended.map_or(last, |ended| last.max(ended))),
-            stopped: self.inputs.iter().any(|one| one.interrupted),
+            stopped: self.accounts.iter().any(|one| one.interrupted),
         }
     }
 }

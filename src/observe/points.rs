@@ -54,6 +54,7 @@ impl Way {
     }
 
     /// The same, from the second place to the first.
+    #[must_use]
     pub fn turned(&self) -> Self {
         let delays = self.delays.iter().map(|delay| Span::ZERO - *delay).collect();
         let changes = self.changes.iter().map(|(change, count)| (change.saturating_neg(), *count)).collect();
