@@ -17,6 +17,7 @@ use crate::decode::{DecodeOptions, Decoder};
 use crate::detect::context::Context;
 use crate::detect::{cost, detect, groups, hops, timeline, verdict};
 use crate::endpoint::Endpoint;
+use crate::frame::FrameId;
 use crate::infer::buckets::close_buckets;
 use crate::infer::{Timers, chain};
 use crate::observe::{HalfClosedTimes, Observer};
@@ -43,6 +44,12 @@ struct Following {
     touched: u64,
 }
 
+impl Following {
+    fn new(tracker: Tracker, observer: Observer) -> Self {
+        Self { tracker, observer, step: Step::default(), incomplete: Vec::new(), given_up: 0, touched: 0 }
+    }
+}
+
 impl Sink for Following {
     #[inline]
     fn expect(&mut self, segment: &Segment<'_>) -> Expected {
@@ -56,7 +63,9 @@ impl Sink for Following {
     fn segment(&mut self, segment: &Segment<'_>, expected: Expected) {
         let Self { tracker, observer, step, given_up, .. } = self;
         tracker.push_expected(segment, expected, step);
-        if let Some(connection) = tracker.connection(step.connection) {
+        if let Some(connection) = tracker.connection(step.connection)
+            && !step.straggler
+        {
             let replaced = step.replaced.and_then(|at| tracker.connection(at));
             observer.observe(step, connection, replaced);
         }
@@ -85,6 +94,10 @@ impl Sink for Following {
         self.tracker.reserve(src, dst, tenant);
     }
 
+    fn overlap(&mut self) {
+        self.tracker.overlap();
+    }
+
     /// A datagram that was given up is evidence about its connection.
     fn incomplete(&mut self, datagram: &IncompleteDatagram) {
         let known = self.tracker.incomplete(datagram);
@@ -92,14 +105,18 @@ impl Sink for Following {
             self.observer.incomplete(at, side, datagram);
         }
         let stream = known.and_then(|(at, _)| self.tracker.connection(at)).map(|connection| connection.stream);
-        let same = |known: &&mut Incomplete| (known.src, known.dst, known.stream) == (datagram.src, datagram.dst, stream);
-        if let Some(known) = self.incomplete.iter_mut().find(same) {
-            known.count += 1;
-            known.first = known.first.min(datagram.frame);
-        } else if self.incomplete.len() < KEPT_INCOMPLETE {
-            let (src, dst, first) = (datagram.src, datagram.dst, datagram.frame);
-            self.incomplete.push(Incomplete { src, dst, stream, first, count: 1 });
-        }
+        note_incomplete(&mut self.incomplete, datagram.src, datagram.dst, stream, datagram.frame);
+    }
+}
+
+/// A datagram never became whole.
+fn note_incomplete(list: &mut Vec<Incomplete>, src: Endpoint, dst: Endpoint, stream: Option<u64>, first: FrameId) {
+    let same = |known: &&mut Incomplete| (known.src, known.dst, known.stream) == (src, dst, stream);
+    if let Some(known) = list.iter_mut().find(same) {
+        known.count += 1;
+        known.first = known.first.min(first);
+    } else if list.len() < KEPT_INCOMPLETE {
+        list.push(Incomplete { src, dst, stream, first, count: 1 });
     }
 }
 
@@ -112,15 +129,9 @@ pub fn analyze(
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Report {
     let decoder = Decoder::new(DecodeOptions { separate: options.separate });
-    let mut intake = Intake { capture, decoder, account: Account::default() };
-    let mut following = Following {
-        tracker: Tracker::with_limit(options.thresholds, options.max_memory),
-        observer: Observer::new(options),
-        step: Step::default(),
-        incomplete: Vec::new(),
-        given_up: 0,
-        touched: 0,
-    };
+    let mut intake = Intake { capture, decoder, account: Account::default(), overlapped: false };
+    let tracker = Tracker::with_limit(options.thresholds, options.max_memory);
+    let mut following = Following::new(tracker, Observer::new(options));
     let in_two = if options.threads > 1 { batches::read_in_two(&mut intake, &mut following, interrupted, progress) } else { None };
     let stopped = in_two.unwrap_or_else(|| batches::read(&mut intake, &mut following, interrupted, progress));
     intake.end(&mut following);
@@ -154,8 +165,8 @@ pub(crate) struct Followed<'a> {
 pub(crate) fn conclude(followed: Followed<'_>, taken: Taken, options: &AnalysisOptions) -> Report {
     let Followed { connections, mut observer, duplicates, left_out, given_up } = followed;
     observer.finish_all(connections, taken.end);
-    let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &observer.legs, connections, &options.assume);
+    let timers = Timers::infer(&observer.across.samples);
+    let hops = chain::hops(&observer.across.samples, &timers, &observer.across.legs, connections, &options.assume);
     let mut context = Context::new(connections, &observer, &timers, &hops, options.thresholds, taken.end);
     context.pauses = taken.summary.pauses();
     context.asked.clone_from(&options.selection.kinds);
@@ -165,7 +176,7 @@ pub(crate) fn conclude(followed: Followed<'_>, taken: Taken, options: &AnalysisO
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
     let finding_timelines = finding_timelines(&findings, &context);
-    let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
+    let picture = picture::picture(&findings, &observer.across.answered, close_buckets(&observer.across.samples));
     let connection_rows = rows::rows(&context, &findings, &taken, options);
     let limit = trust::Limit { octets: options.max_memory, given_up, forgotten: connections.forgotten() as u64, not_followed: left_out };
     let trust = trust::trust(&taken, &context, &limit);

@@ -34,12 +34,11 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Third-party crates that belong to one room or to a few. Any other dependency may be used wherever it serves.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("pcap_file", &["capture", "export"]),
     ("etherparse", &["decode"]),
     ("clap", &["cli"]),
     ("comfy_table", &["render"]),
-    ("serde", &["render", "report"]),
     ("serde_json", &["render", "report"]),
     ("arrow_array", &["dataset", "render"]),
     ("arrow_buffer", &["dataset"]),

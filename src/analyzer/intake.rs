@@ -20,6 +20,8 @@ pub(super) trait Sink {
     fn quote(&mut self, quote: &IcmpQuote);
     /// A TCP header that is too short to be one.
     fn short_header(&mut self, src: Endpoint, dst: Endpoint, tenant: u32);
+    /// From here on several inputs show the same time.
+    fn overlap(&mut self);
     /// A datagram that never became whole.
     fn incomplete(&mut self, datagram: &IncompleteDatagram);
 }
@@ -83,14 +85,23 @@ pub(super) struct Intake {
     pub(super) decoder: Decoder,
     /// What the frames were.
     pub(super) account: Account,
+    /// It was told that inputs overlap.
+    pub(super) overlapped: bool,
 }
 
 impl Intake {
     /// Takes one frame; false: there is none more.
     #[inline]
     pub(super) fn next(&mut self, sink: &mut impl Sink) -> bool {
-        let Self { capture, decoder, account } = self;
-        let Some(frame) = capture.next_frame() else { return false };
+        let Self { capture, decoder, account, overlapped } = self;
+        if !capture.advance() {
+            return false;
+        }
+        if capture.has_overlapped() && !*overlapped {
+            *overlapped = true;
+            sink.overlap();
+        }
+        let Some(frame) = capture.frame() else { return false };
         account.frames += 1;
         account.time(frame.time);
         while let Some(earlier) = decoder.before(&frame) {
@@ -137,7 +148,7 @@ impl Intake {
 
     /// Closes the inputs: everything that was found.
     pub(super) fn taken(self, incomplete: Vec<Incomplete>, stopped: bool) -> Taken {
-        let Self { capture, decoder, account } = self;
+        let Self { capture, decoder, account, .. } = self;
         // a capture goes on after its last frame: silence until its end is silence that was watched
         let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
         Taken {
@@ -182,6 +193,7 @@ mod tests {
     struct Seen(BTreeMap<u64, Vec<String>>);
 
     impl Sink for Seen {
+        fn overlap(&mut self) {}
         fn expect(&mut self, _: &Segment<'_>) -> Expected {
             Expected::default()
         }
@@ -206,7 +218,7 @@ mod tests {
     fn together(paths: &[PathBuf]) -> Option<(Seen, Taken)> {
         let sources = paths.iter().cloned().map(Source::Path).collect();
         let capture = Capture::open(sources, &CaptureOptions { hash: true }).ok()?;
-        let mut intake = Intake { capture, decoder: Decoder::new(DecodeOptions::default()), account: Account::default() };
+        let mut intake = Intake { capture, decoder: Decoder::new(DecodeOptions::default()), account: Account::default(), overlapped: false };
         let mut seen = Seen::default();
         while intake.next(&mut seen) {}
         intake.end(&mut seen);

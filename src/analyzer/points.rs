@@ -19,8 +19,7 @@ pub fn points(seen: &Points, taken: &Taken) -> (Vec<CapturePoint>, Vec<PointPair
         .places()
         .map(|(place, files)| {
             let vantage = Vantage { interface: place.interface, stack: place.stack, ..Vantage::default() };
-            let mut files = files.to_vec();
-            files.sort_unstable();
+            let files: Vec<u32> = files.iter().copied().collect();
             (place.interface & 0xffff, taken.names.describe(&vantage, &taken.summary.interfaces), place, files)
         })
         .collect();

@@ -77,6 +77,8 @@ pub(super) struct Merge {
     duplicates: Duplicates,
     /// Several inputs are open, so that a frame may have a twin.
     overlapping: bool,
+    /// Several inputs were open at the same time.
+    overlapped: bool,
     summaries: Vec<InputSummary>,
     interfaces: Vec<Interface>,
     /// Interfaces whose file has ended: the next file of a rotation goes on with them.
@@ -154,6 +156,7 @@ impl Merge {
             limit: None,
             duplicates: Duplicates::new(),
             overlapping: false,
+            overlapped: false,
             queue,
             summaries,
             interfaces: Vec::new(),
@@ -166,19 +169,24 @@ impl Merge {
         })
     }
 
-    /// The next frame of the merge.
+    /// Goes on to the next frame of the merge; false: there is none.
     #[inline]
-    pub(super) fn next_frame(&mut self) -> Option<Frame<'_>> {
+    pub(super) fn advance(&mut self) -> bool {
         loop {
-            if !self.go_on() {
-                self.choose()?;
+            if !self.go_on() && self.choose().is_none() {
+                return false;
             }
             if self.overlapping && self.is_duplicate() {
                 self.duplicate_frames = self.duplicate_frames.saturating_add(1);
                 continue;
             }
-            break;
+            return true;
         }
+    }
+
+    /// The frame that it stands at.
+    #[inline]
+    pub(super) fn frame(&self) -> Option<Frame<'_>> {
         let slot = self.current.as_ref()?;
         slot.input.frame(slot.file)
     }
@@ -186,7 +194,9 @@ impl Merge {
     /// The next frame, and how many interfaces there are.
     #[inline]
     pub(super) fn next_frame_and_interfaces(&mut self) -> Option<(Frame<'_>, usize)> {
-        self.next_frame()?;
+        if !self.advance() {
+            return None;
+        }
         let slot = self.current.as_ref()?;
         Some((slot.input.frame(slot.file)?, self.interfaces.len()))
     }
@@ -230,6 +240,11 @@ impl Merge {
     /// See [`super::Capture::ended`].
     pub(super) fn ended(&self) -> Option<Timestamp> {
         self.summaries.iter().filter_map(|summary| summary.ended).max()
+    }
+
+    /// See [`super::Capture::has_overlapped`].
+    pub(super) const fn has_overlapped(&self) -> bool {
+        self.overlapped
     }
 
     /// The interfaces that were described so far.
@@ -295,6 +310,7 @@ impl Merge {
             self.limit = other.into_iter().chain(planned).min();
             self.current = self.waiting.get_mut(file as usize).and_then(Option::take);
             self.overlapping |= self.open_count > 1;
+            self.overlapped |= self.open_count > 1;
             return Some(());
         }
     }

@@ -152,7 +152,19 @@ impl Capture {
     /// The next frame; `None` at the end of the last input.
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        self.merge.next_frame()
+        if self.advance() { self.frame() } else { None }
+    }
+
+    /// Goes on to the next frame; false at the end of the last input.
+    #[inline]
+    pub fn advance(&mut self) -> bool {
+        self.merge.advance()
+    }
+
+    /// The frame that it stands at.
+    #[inline]
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        self.merge.frame()
     }
 
     /// The same, with the number of capture interfaces that were described until then.
@@ -164,6 +176,12 @@ impl Capture {
     /// When the capture ended, as far as the inputs that were read to their end tell.
     pub fn ended(&self) -> Option<Timestamp> {
         self.merge.ended()
+    }
+
+    /// Whether inputs have overlapped in time so far: the frame that it stands at, or one before it, is from the time of two of them.
+    #[inline]
+    pub const fn has_overlapped(&self) -> bool {
+        self.merge.has_overlapped()
     }
 
     /// The capture interfaces of the frames so far, in the order of the frames' `interface` index.
