@@ -19,6 +19,8 @@ pub mod frame;
 pub mod infer;
 pub mod observe;
 pub mod options;
+#[cfg(feature = "arrow")]
+pub mod partial;
 pub mod render;
 pub mod report;
 pub mod segment;

@@ -12,7 +12,7 @@ const BOTTOM: [&str; 7] = ["time", "frame", "seq", "endpoint", "segment", "optio
 
 /// Each room above the bottom, and the other rooms that it may name. What is absent is the rule: `detect` never sees a frame's octets,
 /// `render` and `export` never a connection, `app` knows nothing of TCP.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("report", &[]),
     ("capture", &[]),
     ("decode", &["capture"]),
@@ -26,7 +26,10 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("observe", &["app", "tcp", "report"]),
     ("infer", &["app", "tcp", "observe", "report"]),
     ("detect", &["app", "tcp", "observe", "infer", "report"]),
-    ("analyzer", &["capture", "decode", "taken", "app", "tcp", "observe", "infer", "detect", "report"]),
+    // What is left of some connections, to be put together elsewhere.
+    ("partial", &["dataset", "tcp", "observe"]),
+    // It follows segments out of frames or out of rows, and ends with a report or a partial one.
+    ("analyzer", &["capture", "decode", "taken", "dataset", "app", "tcp", "observe", "partial", "infer", "detect", "report"]),
     ("render", &["report", "detect"]),
     // A connection's frames are those that the tracker, run again, gives its number; what may stay of a payload, a protocol's reader says.
     ("export", &["capture", "decode", "app", "tcp", "report", "render"]),
@@ -34,11 +37,12 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Third-party crates that belong to one room or to a few. Any other dependency may be used wherever it serves.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("pcap_file", &["capture", "export"]),
     ("etherparse", &["decode"]),
     ("clap", &["cli"]),
     ("comfy_table", &["render"]),
+    ("postcard", &["partial"]),
     ("serde_json", &["render", "report"]),
     ("arrow_array", &["dataset", "render"]),
     ("arrow_buffer", &["dataset"]),

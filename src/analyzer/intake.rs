@@ -218,7 +218,8 @@ mod tests {
     fn together(paths: &[PathBuf]) -> Option<(Seen, Taken)> {
         let sources = paths.iter().cloned().map(Source::Path).collect();
         let capture = Capture::open(sources, &CaptureOptions { hash: true }).ok()?;
-        let mut intake = Intake { capture, decoder: Decoder::new(DecodeOptions::default()), account: Account::default(), overlapped: false };
+        let mut intake =
+            Intake { capture, decoder: Decoder::new(DecodeOptions::default()), account: Account::default(), overlapped: false };
         let mut seen = Seen::default();
         while intake.next(&mut seen) {}
         intake.end(&mut seen);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::one_of_many::OneOfMany;
 use crate::capture::Summary;
-use crate::decode::{FirstFragments, IP_FRAGMENT};
+use crate::decode::{FirstFragments, IP_FRAGMENT, Names};
 use crate::frame::{Frame, FrameId};
 use crate::time::Timestamp;
 
@@ -32,6 +32,8 @@ pub struct Account {
     pub first_fragments: FirstFragments,
     /// TCP datagrams in fragments that never became whole.
     pub incomplete_datagrams: u64,
+    /// The names of where segments were captured.
+    pub names: Names,
     /// What the reader knew at its end.
     pub summary: Summary,
     /// The user interrupted.

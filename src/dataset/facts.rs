@@ -26,6 +26,10 @@ pub(super) const REACHED: &str = "reached_ns";
 pub(super) const LONGEST_SILENCE: &str = "longest_silence_ns";
 /// The latest `order_ns` before an interface was described.
 pub(super) const SINCE: &str = "since_ns";
+/// An encapsulation that was met, in order.
+pub(super) const STACK: &str = "stack";
+/// See [`STACK`]: a kernel's interface.
+pub(super) const SUB_INTERFACE: &str = "sub_interface";
 /// Where a stretch with frames begins.
 pub(super) const STRETCH_FROM: &str = "stretch_from_ns";
 /// Where it ends.
@@ -125,6 +129,10 @@ fn of_one(account: &Account, one: &OneOfMany) -> Vec<(RowKind, &'static str, Opt
     ];
     let times = [(BEGINS, one.begins), (REACHED, one.reached)];
     list.extend(times.into_iter().filter_map(|(item, time)| Some((RowKind::Input, item, None, Some(time?.nanos())))));
+    for (item, names) in [(STACK, &account.names.stacks), (SUB_INTERFACE, &account.names.sub_interfaces)] {
+        // the first stands for none
+        list.extend(names.iter().skip(1).map(|name| (RowKind::Input, item, Some(name.clone()), None)));
+    }
     for input in &account.summary.inputs {
         list.push((RowKind::Input, LONGEST_SILENCE, None, Some(input.longest_silence.nanos())));
         for (from, to) in &input.stretches {

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 
 use super::account::{MALFORMED, SEGMENT, SKIPPED};
 use super::facts::{
-    BEGINS, INTERRUPTED, LATER_SEEN, LONGEST_SILENCE, MEASURED_FIRST, OPTIONS, REACHED, ROWS, SINCE, STRETCH_FROM, STRETCH_TO, VERSION,
+    BEGINS, INTERRUPTED, LATER_SEEN, LONGEST_SILENCE, MEASURED_FIRST, OPTIONS, REACHED, ROWS, SINCE, STACK, STRETCH_FROM, STRETCH_TO,
+    SUB_INTERFACE, VERSION,
 };
 use super::interfaces::{Described, Numbered, Opened, number};
 use super::rows::{Content, Fact, Places, Row};
@@ -74,6 +75,8 @@ struct One {
     stretches_to: Vec<Timestamp>,
     interfaces: BTreeMap<i32, Described>,
     names: Vec<(IpAddr, String)>,
+    stacks: Vec<String>,
+    sub_interfaces: Vec<String>,
 }
 
 /// All inputs of a job.
@@ -85,6 +88,7 @@ pub struct Inputs {
     ranks: Vec<u32>,
     numbered: Numbered,
     servers: BTreeMap<Endpoint, Place>,
+    overlap_from: Option<Timestamp>,
     summary: Summary,
 }
 
@@ -158,11 +162,17 @@ impl Inputs {
                 opened.push(Opened { argument, rank, begins, reached, has_frames: one.summary.frames > 0, interfaces });
             }
         }
+        let mut reached = None;
+        let overlap_from = opened.iter().filter(|one| one.has_frames).find_map(|one| {
+            let overlaps = reached.is_some_and(|reached| reached >= one.begins);
+            reached = reached.max(Some(one.reached));
+            overlaps.then_some(one.begins)
+        });
         let mut numbered = number(&opened);
         summary.interfaces = std::mem::take(&mut numbered.interfaces);
         let names = numbered.closed.iter().filter_map(|argument| inputs.get(*argument as usize)).flat_map(|one| &one.names);
         summary.names = names.take(MAX_NAMES).cloned().collect();
-        Self { accounts: inputs, ranks, numbered, servers, summary }
+        Self { accounts: inputs, ranks, numbered, servers, overlap_from, summary }
     }
 
     /// How many inputs there are.
@@ -173,6 +183,25 @@ impl Inputs {
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
+    }
+
+    /// The numbers of encapsulations and of the kernel's interfaces: the same for every part of the job.
+    pub fn places(&self) -> Places {
+        let mut places = Places::default();
+        for one in &self.accounts {
+            places.add(&one.stacks, &one.sub_interfaces);
+        }
+        places
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Names {
+        self.places().names()
+    }
+
+    /// From where on in the order two inputs show the same time: the first beginning of one while another that began before goes on.
+    pub fn overlap_from(&self) -> Option<Timestamp> {
+        self.overlap_from
     }
 
     /// Rows that belong to a flow, in all inputs.
@@ -302,6 +331,8 @@ impl One {
             (RowKind::Input, BEGINS) => self.begins = Some(time()?),
             (RowKind::Input, REACHED) => self.reached = Some(time()?),
             (RowKind::Input, LONGEST_SILENCE) => self.summary.longest_silence = Span(time()?.nanos()),
+            (RowKind::Input, STACK) => self.stacks.push(text()?),
+            (RowKind::Input, SUB_INTERFACE) => self.sub_interfaces.push(text()?),
             (RowKind::Input, STRETCH_FROM) => self.stretches_from.push(time()?),
             (RowKind::Input, STRETCH_TO) => self.stretches_to.push(time()?),
             (RowKind::Interface, item) => {

@@ -120,6 +120,7 @@ pub(super) fn read(
     account.sampled = decoder.sampled();
     account.first_fragments = decoder.first_fragments();
     account.incomplete_datagrams = decoder.incomplete_fragments();
+    account.names = decoder.names();
     account.one_of_many = writer.one_of_many;
     account.close(capture.finish());
     Ok(account)

@@ -31,6 +31,22 @@ impl Places {
         self.stacks.name(number)
     }
 
+    /// Gives numbers to names that will come.
+    pub(super) fn add(&mut self, stacks: &[String], sub_interfaces: &[String]) {
+        for name in stacks {
+            self.stacks.number(name);
+        }
+        for name in sub_interfaces {
+            self.sub_interfaces.number(name);
+        }
+    }
+
+    /// The names by their numbers.
+    pub fn names(&self) -> crate::decode::Names {
+        let with_none = |names: &Names| std::iter::once(String::new()).chain(names.names.iter().cloned()).collect();
+        crate::decode::Names { stacks: with_none(&self.stacks), sub_interfaces: with_none(&self.sub_interfaces) }
+    }
+
     /// The kernel's interface of a [`Vantage::interface`]; empty where there is none.
     pub fn sub_interface(&self, interface: u32) -> &str {
         self.sub_interfaces.name(u16::try_from(interface >> 16).unwrap_or_default())

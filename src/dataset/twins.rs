@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::account::MALFORMED;
 use super::inputs::Place;
@@ -20,7 +21,7 @@ const MAX_REMEMBERED: usize = 65_536;
 const SEEDS: (u64, u64, u64, u64) = (0x9216_d5d9_8979_fb1b, 0xd131_0ba6_98df_b5ac, 0x2ffd_72db_d01a_dfb7, 0xb8e1_afed_6a26_7e96);
 
 /// What was dropped: sums, so that the parts of a job may be added in any order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Frames.
     pub frames: u64,

@@ -338,10 +338,8 @@ impl Observer {
                 request.octets = request.octets.saturating_add(u32::try_from(payload.end - payload.start).unwrap_or(0));
             }
         }
-        let twice_resent = watch
-            .pending
-            .as_deref()
-            .is_some_and(|r| r.retransmissions >= 2 && r.acked.is_none() && r.response.is_none() && !r.suspected);
+        let twice_resent =
+            watch.pending.as_deref().is_some_and(|r| r.retransmissions >= 2 && r.acked.is_none() && r.response.is_none() && !r.suspected);
         if twice_resent {
             self.suspect(step.connection, connection, step.mark);
         }

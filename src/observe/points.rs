@@ -181,7 +181,7 @@ impl Points {
 mod tests {
     use super::*;
     use crate::frame::FrameId;
-use crate::tcp::step::Sight;
+    use crate::tcp::step::Sight;
 
     fn sight(interface: u32) -> Sight {
         Sight { place: Place { interface, stack: 0 }, file: interface }

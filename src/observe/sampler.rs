@@ -50,14 +50,7 @@ pub fn step(sampled: &mut Sampled, step: &Step, connection: &Connection, idle_ga
     closed(sampled, step, connection, tell);
 }
 
-fn spoke(
-    sampled: &mut Sampled,
-    step: &Step,
-    connection: &Connection,
-    payload: &NewPayload,
-    idle_gap: Span,
-    tell: &mut impl FnMut(Told),
-) {
+fn spoke(sampled: &mut Sampled, step: &Step, connection: &Connection, payload: &NewPayload, idle_gap: Span, tell: &mut impl FnMut(Told)) {
     let message = &payload.message;
     if step.side != connection.client {
         sampled.server_announced_close |= message.announces_close;
