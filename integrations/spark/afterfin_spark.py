@@ -8,7 +8,9 @@ A task writes nothing but to local temporary files, and its rows count only when
 """
 
 import argparse
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,16 +25,24 @@ from pyspark.sql.pandas.types import from_arrow_schema
 END = 8  # the kind of the last row of a stream
 ORDER = ["flow_hash", "order_ns", "file", "frame", "part"]
 CHUNK = 1 << 20  # octets of a partial report in one row
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def end_with_parent():
+    """Between fork and exec: Linux ends the child when this process ends, even if it is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
 def afterfin(*arguments, accepted=(0,), **pipes):
-    """A run of afterfin that has to end with an accepted status. It ends when its pipes do, however this process ends; signals to the executor's process
-    group do not reach it, because what it writes when it is interrupted is no whole capture. Its messages go to a file, so that it never waits for a reader.
+    """A run of afterfin that has to end with an accepted status. It ends when this process ends; signals to the executor's process group do not reach it,
+    because what it writes when it is interrupted is no whole capture. Its messages go to a file, so that it never waits for a reader.
     """
     failure = None
     with tempfile.TemporaryFile(dir=SparkFiles.getRootDirectory()) as messages:
-        with subprocess.Popen([SparkFiles.get("afterfin"), *arguments], stderr=messages, start_new_session=True, **pipes) as child:
+        command = [SparkFiles.get("afterfin"), *arguments]
+        with subprocess.Popen(command, stderr=messages, start_new_session=True, preexec_fn=end_with_parent, **pipes) as child:
             try:
                 yield child
             except (OSError, ValueError) as error:  # a pipe that broke, a stream that is not whole: why, the child's messages say
