@@ -144,7 +144,7 @@ class Job:
         conf = {
             "spark.executor.memory": cluster.heap, "spark.executor.cores": cluster.cores, "spark.ui.port": self.port, "spark.ui.enabled": "true", "spark.ui.showConsoleProgress": "false",
             "spark.eventLog.enabled": "true", "spark.eventLog.dir": self.events.as_uri(), "spark.eventLog.compress": "false", "spark.eventLog.rolling.enabled": "false",
-            "spark.driver.memory": "1g", "spark.network.timeout": "40s", "spark.executor.heartbeatInterval": "5s", "spark.shuffle.io.retryWait": "1s", **dict(settings)
+            "spark.driver.memory": "1g", "spark.shuffle.io.retryWait": "1s", "spark.shuffle.readHostLocalDisk": "false", **dict(settings)
         }
         command = [cluster.spark / "bin/spark-submit", "--master", cluster.url, "--files", binary]
         for key, value in conf.items():
@@ -180,9 +180,9 @@ class Job:
         return self.status
 
     def history(self):
-        """The job's event log."""
-        (path,) = set(self.events.iterdir()) - self.before
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        """The job's event log; empty if Spark did not begin."""
+        paths = set(self.events.iterdir()) - self.before
+        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
     def totals(self):
         """Sums over the tasks of the event log: shuffled octets, spilled octets, failures."""
