@@ -6,6 +6,7 @@ Each check prints a line; the exit status is 1 if one of them fails.
 import argparse
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -194,6 +195,7 @@ def main():
     parser.add_argument("--cost", action="store_true", help="measure what it costs instead")
     parser.add_argument("--keep", action="store_true", help="leave the working directory")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the cluster too
     began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="afterfin-cluster-"))
     try:

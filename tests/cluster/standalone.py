@@ -69,8 +69,7 @@ class Cluster:
         self.environment = {
             **os.environ, "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": str(python), "PYSPARK_DRIVER_PYTHON": str(python), "SPARK_NO_DAEMONIZE": "1", "AFTERFIN_CONFIG": ""
         }
-        self.workers, self.number = [], 0
-        self.seen = set()  # every process below a worker or a driver, to look for orphans
+        self.workers, self.jobs, self.number = [], [], 0
 
     def __enter__(self):
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -86,9 +85,8 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
-        for _, process in self.workers:
+        for process in [*self.jobs, *(worker for _, worker in self.workers), self.master]:
             self.end(process)
-        self.end(self.master)
 
     def start(self, name, kind, *arguments, **more):
         with open(self.directory / f"{name}.log", "wb") as log:
@@ -116,8 +114,9 @@ class Cluster:
             self.number += 1
             home = self.directory / f"worker-{self.number}"
             (home / "local").mkdir(parents=True)
-            arguments = ["--host", HOST, "--cores", str(self.cores), "--memory", "4g", "--webui-port", "0", "--work-dir", str(home / "work"), self.url]
-            self.workers.append((home, self.start(home.name, "worker.Worker", *arguments, SPARK_LOCAL_DIRS=str(home / "local"))))
+            host = f"127.0.0.{1 + self.number}"  # Spark does not speculate on the host where the task already runs
+            arguments = ["--host", host, "--cores", str(self.cores), "--memory", "4g", "--webui-port", "0", "--work-dir", str(home / "work"), self.url]
+            self.workers.append((home, self.start(home.name, "worker.Worker", *arguments, SPARK_LOCAL_DIRS=str(home / "local"), SPARK_LOCAL_IP=host)))
         until("two workers", lambda: sum(worker["state"] == "ALIVE" for worker in (self.state() or {"workers": []})["workers"]) == 2)
 
     def kill(self):
@@ -153,6 +152,7 @@ class Job:
         with open(self.log, "wb") as log:
             self.began = time.monotonic()
             self.process = subprocess.Popen([*command, script, *map(str, arguments)], env=cluster.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=cluster.directory)
+        cluster.jobs.append(self.process)
 
     def stages(self):
         """The stages that run or have run, oldest first; none while the driver does not answer."""
