@@ -63,6 +63,8 @@ def whole(stream):
         end = pc.index(batch["kind"], END).as_py()
         if told is not None or -1 < end < batch.num_rows - 1:
             raise ValueError("rows follow the end row")
+        if pc.any(pc.and_(pc.equal(batch["item"], "interrupted"), pc.equal(batch["number"], 1))).as_py():
+            raise ValueError("it was interrupted")
         if end >= 0:
             told, batch = batch["number"][end].as_py(), batch.slice(0, end)
         rows += batch.num_rows
@@ -78,8 +80,8 @@ def write(sink, batches, schema, end):
         for batch in batches:
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
             rows += batch.num_rows
-        at = schema.get_field_index("number")
-        writer.write_batch(end.set_column(at, schema.field(at), pa.array([rows], schema.field(at).type)))
+        row = {**end, "text": "complete", "number": rows}
+        writer.write_batch(pa.RecordBatch.from_pylist([row], schema))
     sink.close()
 
 
@@ -117,7 +119,7 @@ def report(spark, captures, partitions, options, work):
     spark.conf.set("spark.sql.adaptive.enabled", "false")  # as many partitions as asked for
     with afterfin("segments", "--one-of-many", "--", os.devnull, accepted=(0, 2), stdout=subprocess.PIPE) as child:
         nothing = pa.ipc.open_stream(child.stdout).read_all()  # the schema and an end row, as this version writes them
-    schema, end = nothing.schema, nothing.slice(nothing.num_rows - 1).combine_chunks().to_batches()[0]
+    schema, end = nothing.schema, nothing.slice(nothing.num_rows - 1).to_pylist()[0]
 
     context.setJobDescription(f"segments of {len(captures)} captures")
     numbers = spark.range(0, len(captures), 1, len(captures))

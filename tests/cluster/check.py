@@ -207,7 +207,7 @@ def main():
         some = sorted(some, key=lambda path: path.suffix)  # classic pcap first
         if arguments.cost:
             with Cluster(arguments.spark, sys.executable, work / "spark", heap=arguments.heap) as cluster:
-                costs.measure(checks, cluster, sixteen)
+                costs.measure(checks, cluster, sixteen, some)
             return 0
         filters.check(checks, sixteen if arguments.segments <= 300_000 else some)
         with Cluster(arguments.spark, sys.executable, work / "spark", heap=arguments.heap) as cluster:
