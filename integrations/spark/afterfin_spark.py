@@ -24,6 +24,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 END = 8  # the kind of the last row of a stream
 ORDER = ["flow_hash", "order_ns", "file", "frame", "part"]
+THRESHOLDS = ["--idle-gap", "--close-wait", "--retry-window", "--config"]
 CHUNK = 1 << 20  # octets of a partial report in one row
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -98,13 +99,13 @@ def segments(captures, options):
     return run
 
 
-def reduce(schema, end):
+def reduce(schema, end, options):
     """The reduce: the sorted rows of a partition → its partial report, in chunks, once it is whole."""
 
     def run(batches):
         partition = TaskContext.get().partitionId()
         with tempfile.TemporaryFile(dir=SparkFiles.getRootDirectory()) as partial:
-            with afterfin("reduce", "--inputs", SparkFiles.get("account.arrow"), stdin=subprocess.PIPE, stdout=partial) as child:
+            with afterfin("reduce", "--inputs", SparkFiles.get("account.arrow"), *options, stdin=subprocess.PIPE, stdout=partial) as child:
                 write(child.stdin, batches, schema, end)
             partial.seek(0)
             for number, octets in enumerate(iter(lambda: partial.read(CHUNK), b"")):
@@ -113,7 +114,7 @@ def reduce(schema, end):
     return run
 
 
-def report(spark, captures, partitions, options, work):
+def report(spark, captures, partitions, separate, thresholds, work):
     """Map, shuffle and reduce; the account and the partial reports become files in `work`, whose paths are given back."""
     context = spark.sparkContext
     spark.conf.set("spark.sql.adaptive.enabled", "false")  # as many partitions as asked for
@@ -123,7 +124,7 @@ def report(spark, captures, partitions, options, work):
 
     context.setJobDescription(f"segments of {len(captures)} captures")
     numbers = spark.range(0, len(captures), 1, len(captures))
-    rows = numbers.mapInArrow(segments(captures, options), from_arrow_schema(schema)).persist(StorageLevel.DISK_ONLY)
+    rows = numbers.mapInArrow(segments(captures, separate), from_arrow_schema(schema)).persist(StorageLevel.DISK_ONLY)
     account = os.path.join(work, "account.arrow")
     with open(account, "wb") as sink:
         write(sink, rows.where("flow_hash = 0").toArrow().to_batches(), schema, end)
@@ -131,7 +132,7 @@ def report(spark, captures, partitions, options, work):
 
     context.setJobDescription(f"{partitions} partial reports")
     flows = rows.where("flow_hash <> 0").repartition(partitions, "flow_hash").sortWithinPartitions(*ORDER)
-    partials = flows.mapInArrow(reduce(schema, end), "partition long, chunk long, octets binary").persist(StorageLevel.DISK_ONLY)
+    partials = flows.mapInArrow(reduce(schema, end, thresholds), "partition long, chunk long, octets binary").persist(StorageLevel.DISK_ONLY)
     partials.count()
     context.setJobDescription("fetching the partial reports")
     paths = {}
@@ -144,6 +145,16 @@ def report(spark, captures, partitions, options, work):
     if len(paths) != partitions:
         raise RuntimeError(f"{len(paths)} of {partitions} partial reports came")
     return account, list(paths.values())
+
+
+def thresholds(options):
+    """Of the report's options those that the reduce needs too. No machine reads a configuration of its own: there is one if `--config` names it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in THRESHOLDS:
+        parser.add_argument(name, dest=name)
+    given = vars(parser.parse_known_args(options)[0])
+    found = [word for name in THRESHOLDS if given[name] is not None for word in (name, given[name])]
+    return found if "--config" in found else ["--no-config", *found]
 
 
 def main():
@@ -167,7 +178,9 @@ def main():
     spark = SparkSession.builder.appName("afterfin").getOrCreate()
     partitions = arguments.partitions or max(len(captures), spark.sparkContext.defaultParallelism)
     with tempfile.TemporaryDirectory(prefix="afterfin-") as work:
-        account, partials = report(spark, captures, partitions, separate, work)
+        shared = thresholds(options)
+        account, partials = report(spark, captures, partitions, separate, shared, work)
+        options += ["--no-config"] if "--no-config" in shared and "--no-config" not in options else []
         merge = [SparkFiles.get("afterfin"), "merge", "--inputs", account, *partials, "-o", arguments.output, *options]
         status = subprocess.run(merge, check=False).returncode
     spark.stop()

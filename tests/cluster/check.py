@@ -84,6 +84,8 @@ class Checks:
         sound, figures = more(totals)
         text = f"{digest(self.output)} beside {digest(output)}, status {job.status} beside {status}, {job.seconds:.0f} s, shuffled {totals['shuffle'] / 1e6:.1f} MB{figures}"
         self.tell(name, equal and sound, text if equal else f"{text}, log {job.log}")
+        if equal:
+            self.output.unlink()  # it is there once already
 
     def fails(self, name, job, *words):
         """Whether the job ends with an error that names the cause, and without a report."""

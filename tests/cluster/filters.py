@@ -52,7 +52,7 @@ class Filters:
         return self.rows.filter(pa.array(hashes % of == number))
 
     def reduce(self, octets):
-        return subprocess.run([self.binary, "reduce", "--inputs", self.account], input=octets, capture_output=True, check=False)
+        return subprocess.run([self.binary, "reduce", "--no-config", "--inputs", self.account], input=octets, capture_output=True, check=False)
 
     def partials(self, of):
         paths = []
