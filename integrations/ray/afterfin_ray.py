@@ -61,7 +61,7 @@ def reduce(afterfin, account, end, *pieces):
     with tempfile.NamedTemporaryFile() as file:
         file.write(account)
         file.flush()
-        return run([afterfin, "reduce", "--inputs", file.name], stream(pa.concat_tables(pieces).sort_by(ORDER), end))
+        return run([afterfin, "reduce", "--no-config", "--inputs", file.name], stream(pa.concat_tables(pieces).sort_by(ORDER), end))
 
 
 def main():
