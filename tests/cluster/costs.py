@@ -68,5 +68,6 @@ def measure(checks, cluster, paths, some):
         total += sum(costs.values())
         print(f"  {phase}: {', '.join(f'{name} {cost:.2f}' for name, cost in sorted(costs.items()))}")
     print(f"  all of it: {total:.2f}")
-    print(f"what starts once: {sum(small.seconds.values()):.0f} s")
+    for job in (small, large):
+        print(f"  in all, {job.rows} rows: {sum(job.seconds.values()):.0f} s")
     print(f"octets per row: shuffled {large.totals['shuffle'] / large.rows:.1f}, spilled {large.totals['spilled'] / large.rows:.1f}, to the driver {large.fetched / large.rows:.1f}")
