@@ -71,8 +71,12 @@ impl Partial {
                     if end != (End { connections, events, sha256 }) {
                         return Err(PartialError::Damaged { at: place.at, why: "its end does not fit what came before" });
                     }
-                    if frames.next()?.is_some() {
-                        return Err(PartialError::Damaged { at: frames.at, why: "something follows its end" });
+                    let at = frames.at;
+                    match frames.next() {
+                        Ok(None) => {}
+                        Err(PartialError::Io(error)) => return Err(error.into()),
+                        // a frame, or what is none
+                        Ok(Some(_)) | Err(_) => return Err(PartialError::Damaged { at, why: "something follows its end" }),
                     }
                     let damaged = PartialError::Damaged { at: place.at, why: "a part is missing" };
                     let (Some(head), Some(rest)) = (head, rest) else { return Err(damaged) };
