@@ -9,6 +9,7 @@ A task writes nothing but to local temporary files, and its rows count only when
 
 import argparse
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
@@ -25,7 +26,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 END = 8  # the kind of the last row of a stream
 ORDER = ["flow_hash", "order_ns", "file", "frame", "part"]
 THRESHOLDS = ["--idle-gap", "--close-wait", "--retry-window", "--config"]
-CHUNK = 1 << 20  # octets of a partial report in one row
+CHUNK = 1 << 18  # octets of a partial report in one row
+FETCHED = 64  # chunks that a task gives to the driver at once
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -108,8 +110,13 @@ def reduce(schema, end, options):
             with afterfin("reduce", "--inputs", SparkFiles.get("account.arrow"), *options, stdin=subprocess.PIPE, stdout=partial) as child:
                 write(child.stdin, batches, schema, end)
             partial.seek(0)
+            digest = hashlib.sha256()
+            for octets in iter(lambda: partial.read(CHUNK), b""):
+                digest.update(octets)
+            name = f"{partition}-{digest.hexdigest()}.partial"  # chunks of two runs never make one report
+            partial.seek(0)
             for number, octets in enumerate(iter(lambda: partial.read(CHUNK), b"")):
-                yield pa.record_batch({"partition": [partition], "chunk": [number], "octets": [octets]})
+                yield pa.record_batch({"name": [name], "chunk": [number], "octets": [octets]})
 
     return run
 
@@ -132,19 +139,19 @@ def report(spark, captures, partitions, separate, thresholds, work):
 
     context.setJobDescription(f"{partitions} partial reports")
     flows = rows.where("flow_hash <> 0").repartition(partitions, "flow_hash").sortWithinPartitions(*ORDER)
-    partials = flows.mapInArrow(reduce(schema, end, thresholds), "partition long, chunk long, octets binary").persist(StorageLevel.DISK_ONLY)
-    partials.count()
+    partials = flows.mapInArrow(reduce(schema, end, thresholds), "name string, chunk long, octets binary").persist(StorageLevel.DISK_ONLY)
+    chunks = partials.count()
     context.setJobDescription("fetching the partial reports")
-    paths = {}
-    for row in partials.toLocalIterator():
-        path = paths.setdefault(row.partition, os.path.join(work, f"{row.partition}.partial"))
-        with open(path, "ab") as sink:
-            if sink.tell() != row.chunk * CHUNK:
-                raise RuntimeError(f"chunk {row.chunk} of partial report {row.partition} came after {sink.tell()} octets")
+    received = {}  # by path the chunks that came, in whatever order; a few at once, because the result of a task is held in memory
+    for row in partials.repartition(-(-chunks // FETCHED), "name", "chunk").toLocalIterator():
+        path = os.path.join(work, row.name)
+        with open(path, "r+b" if path in received else "xb") as sink:
+            sink.seek(row.chunk * CHUNK)
             sink.write(row.octets)
-    if len(paths) != partitions:
-        raise RuntimeError(f"{len(paths)} of {partitions} partial reports came")
-    return account, list(paths.values())
+        received.setdefault(path, set()).add(row.chunk)
+    if len(received) != partitions or any(len(seen) != max(seen) + 1 for seen in received.values()) or sum(map(len, received.values())) != chunks:
+        raise RuntimeError(f"{sum(map(len, received.values()))} of {chunks} chunks of {len(received)} of {partitions} partial reports came")
+    return account, list(received)
 
 
 def thresholds(options):
