@@ -126,7 +126,8 @@ fn place(rows: &RecordBatch, at: usize) -> (i64, i64, i32, i64, i32) {
     (long("flow_hash"), long("order_ns"), short("file"), long("frame"), short("part"))
 }
 
-fn end_row(told: usize) -> RecordBatch {
+/// An end row.
+pub fn end_row(told: usize) -> RecordBatch {
     let schema = dataset::schema();
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
         match field.name().as_str() {
