@@ -151,7 +151,7 @@ impl<'a, W: Write> Reducer<'a, W> {
             Content::IcmpQuote(quote) => following.quote(&IcmpQuote { frame: settled, ..quote }),
             Content::ShortHeader { src, dst, tenant, .. } => following.short_header(src, dst, tenant),
             Content::IncompleteDatagram(datagram) => {
-                self.incomplete(following, order, &IncompleteDatagram { frame: settled, ..datagram })?
+                self.incomplete(following, order, &IncompleteDatagram { frame: settled, ..datagram })?;
             }
             Content::OtherFrame { .. } | Content::Server { .. } | Content::Fact(_) => {}
         }
