@@ -83,7 +83,9 @@ fn assert_same(what: &str, paths: &[PathBuf], partitions: &[i64]) {
         for (expected, found) in expected.iter().zip(&found) {
             assert!(expected == found, "{what}, {of} partitions, {}", apart(expected, found));
         }
-        partials.iter().for_each(|partial| fs::remove_file(partial).unwrap());
+        for partial in &partials {
+            fs::remove_file(partial).unwrap();
+        }
     }
 }
 
