@@ -2,10 +2,19 @@
 
 mod batches;
 mod intake;
+#[cfg(feature = "arrow")]
+mod merge;
 mod picture;
 mod points;
+#[cfg(feature = "arrow")]
+mod reduce;
 mod rows;
 mod trust;
+
+#[cfg(feature = "arrow")]
+pub use merge::{MergeError, merge};
+#[cfg(feature = "arrow")]
+pub use reduce::{ReduceError, reduce};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -24,27 +33,13 @@ use crate::observe::{HalfClosedTimes, Observer};
 use crate::options::AnalysisOptions;
 use crate::report::{CaptureFacts, Finding, Report, Timeline};
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
-use crate::tcp::{Connection, Expected, Step, Tracker};
-use crate::time::Timestamp;
+use crate::taken::{Incomplete, KEPT_INCOMPLETE, Taken};
+use crate::tcp::{Connection, Connections, Expected, Step, Tracker};
 
 /// The progress display is told every so many frames.
 const PROGRESS_EVERY: u64 = 1 << 14;
 /// So many connections with findings get a timeline of their own; a page with more would not be read.
 const FINDING_TIMELINES: usize = 200;
-
-/// So many senders of datagrams that never became whole are told apart.
-const KEPT_INCOMPLETE: usize = 64;
-/// Datagrams of one sender that never became whole.
-#[derive(Debug)]
-struct Incomplete {
-    src: Endpoint,
-    dst: Endpoint,
-    /// The connection, if it has any segment.
-    stream: Option<u64>,
-    /// The first fragment of the first one.
-    first: FrameId,
-    count: u64,
-}
 
 /// The second half of the analysis: what the segments do to their connections, and what that means.
 struct Following {
@@ -56,6 +51,30 @@ struct Following {
     given_up: u64,
     /// What was read ahead, so that it is not left out as useless.
     touched: u64,
+}
+
+impl Following {
+    fn new(tracker: Tracker, observer: Observer) -> Self {
+        Self { tracker, observer, step: Step::default(), incomplete: Vec::new(), given_up: 0, touched: 0 }
+    }
+}
+
+/// What is known of all inputs of a job, and what names it.
+#[cfg(feature = "arrow")]
+pub struct MergeInputs {
+    /// What is known.
+    pub inputs: crate::dataset::Inputs,
+    /// SHA-256 of the account that says so.
+    pub sha256: [u8; 32],
+}
+
+#[cfg(feature = "arrow")]
+impl MergeInputs {
+    /// Reads the account of the inputs.
+    pub fn read(octets: &[u8]) -> Result<Self, crate::dataset::DatasetError> {
+        use sha2::Digest;
+        Ok(Self { inputs: crate::dataset::Inputs::read(octets)?, sha256: sha2::Sha256::digest(octets).into() })
+    }
 }
 
 impl Sink for Following {
@@ -71,7 +90,9 @@ impl Sink for Following {
     fn segment(&mut self, segment: &Segment<'_>, expected: Expected) {
         let Self { tracker, observer, step, given_up, .. } = self;
         tracker.push_expected(segment, expected, step);
-        if let Some(connection) = tracker.connection(step.connection) {
+        if let Some(connection) = tracker.connection(step.connection)
+            && !step.straggler
+        {
             let replaced = step.replaced.and_then(|at| tracker.connection(at));
             observer.observe(step, connection, replaced);
         }
@@ -100,6 +121,10 @@ impl Sink for Following {
         self.tracker.reserve(src, dst, tenant);
     }
 
+    fn overlap(&mut self) {
+        self.tracker.overlap();
+    }
+
     /// A datagram that was given up is evidence about its connection.
     fn incomplete(&mut self, datagram: &IncompleteDatagram) {
         let known = self.tracker.incomplete(datagram);
@@ -107,14 +132,18 @@ impl Sink for Following {
             self.observer.incomplete(at, side, datagram);
         }
         let stream = known.and_then(|(at, _)| self.tracker.connection(at)).map(|connection| connection.stream);
-        let same = |known: &&mut Incomplete| (known.src, known.dst, known.stream) == (datagram.src, datagram.dst, stream);
-        if let Some(known) = self.incomplete.iter_mut().find(same) {
-            known.count += 1;
-            known.first = known.first.min(datagram.frame);
-        } else if self.incomplete.len() < KEPT_INCOMPLETE {
-            let (src, dst, first) = (datagram.src, datagram.dst, datagram.frame);
-            self.incomplete.push(Incomplete { src, dst, stream, first, count: 1 });
-        }
+        note_incomplete(&mut self.incomplete, datagram.src, datagram.dst, stream, datagram.frame);
+    }
+}
+
+/// A datagram never became whole.
+fn note_incomplete(list: &mut Vec<Incomplete>, src: Endpoint, dst: Endpoint, stream: Option<u64>, first: FrameId) {
+    let same = |known: &&mut Incomplete| (known.src, known.dst, known.stream) == (src, dst, stream);
+    if let Some(known) = list.iter_mut().find(same) {
+        known.count += 1;
+        known.first = known.first.min(first);
+    } else if list.len() < KEPT_INCOMPLETE {
+        list.push(Incomplete { src, dst, stream, first, count: 1 });
     }
 }
 
@@ -127,28 +156,46 @@ pub fn analyze(
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Report {
     let decoder = Decoder::new(DecodeOptions { separate: options.separate });
-    let mut intake = Intake { capture, decoder, account: Account::default() };
-    let mut following = Following {
-        tracker: Tracker::with_limit(options.thresholds, options.max_memory),
-        observer: Observer::new(options),
-        step: Step::default(),
-        incomplete: Vec::new(),
-        given_up: 0,
-        touched: 0,
-    };
+    let mut intake = Intake { capture, decoder, account: Account::default(), overlapped: false };
+    let tracker = Tracker::with_limit(options.thresholds, options.max_memory);
+    let mut following = Following::new(tracker, Observer::new(options));
     let in_two = if options.threads > 1 { batches::read_in_two(&mut intake, &mut following, interrupted, progress) } else { None };
     let stopped = in_two.unwrap_or_else(|| batches::read(&mut intake, &mut following, interrupted, progress));
     intake.end(&mut following);
-    let Intake { capture, decoder, account } = intake;
-    let Following { tracker, mut observer, incomplete, given_up, touched, .. } = following;
+    let Following { tracker, observer, incomplete, given_up, touched, .. } = following;
     std::hint::black_box(touched);
-    // a capture goes on after its last frame: silence until its end is silence that was watched
-    let end = account.last.map_or(Timestamp::default(), |last| capture.ended().map_or(last, |ended| last.max(ended)));
-    observer.finish_all(tracker.connections(), end);
-    let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
-    let mut context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, end);
-    context.pauses.clone_from(&account.pauses);
+    let taken = intake.taken(incomplete, stopped);
+    let followed =
+        Followed { connections: tracker.connections(), observer, duplicates: tracker.duplicates, left_out: tracker.not_followed, given_up };
+    let report = conclude(followed, taken, options);
+    if options.is_last {
+        std::mem::forget(tracker);
+    }
+    report
+}
+
+/// What following the segments left.
+pub(crate) struct Followed<'a> {
+    /// The connections.
+    pub(crate) connections: &'a Connections,
+    /// What was observed of them.
+    pub(crate) observer: Observer,
+    /// Further sights of segments already seen.
+    pub(crate) duplicates: u64,
+    /// Segments of connections that were not followed.
+    pub(crate) left_out: u64,
+    /// Connections that were reduced to their facts because memory was short.
+    pub(crate) given_up: u64,
+}
+
+/// The end of the analysis: what was observed and what was taken of the inputs → the report.
+pub(crate) fn conclude(followed: Followed<'_>, taken: Taken, options: &AnalysisOptions) -> Report {
+    let Followed { connections, mut observer, duplicates, left_out, given_up } = followed;
+    observer.finish_all(connections, taken.end);
+    let timers = Timers::infer(&observer.across.samples);
+    let hops = chain::hops(&observer.across.samples, &timers, &observer.across.legs, connections, &options.assume);
+    let mut context = Context::new(connections, &observer, &timers, &hops, options.thresholds, taken.end);
+    context.pauses = taken.summary.pauses();
     context.asked.clone_from(&options.selection.kinds);
     let findings = detect(&context);
     let groups = groups::groups(&findings, &context);
@@ -156,40 +203,34 @@ pub fn analyze(
     let sentences = verdict::sentences(&findings, &cost, &context);
     let timelines = options.timelines.iter().filter_map(|stream| timeline::of_stream(*stream, &context, &findings)).collect();
     let finding_timelines = finding_timelines(&findings, &context);
-    let picture = picture::picture(&findings, &observer.answered, close_buckets(&observer.samples));
-    let summary = capture.finish();
-    let connections = rows::rows(&context, &findings, &decoder, &summary.interfaces, options);
-    let limit = trust::Limit {
-        octets: options.max_memory,
-        given_up,
-        forgotten: tracker.connections().forgotten() as u64,
-        not_followed: tracker.not_followed,
-    };
-    let facts = CaptureFacts {
-        frames: account.frames,
-        tcp_segments: account.segments,
-        connections: tracker.connections().len() as u64,
-        duplicates: tracker.duplicates,
-        skipped: account.skipped.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
-        malformed: account.malformed.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect(),
-        trust: trust::trust(&summary, &context, &account, (&decoder, &incomplete), &limit),
-        points: points::points(&observer.points, &decoder, &summary.interfaces),
-        pairs: points::pairs(&observer.points),
-        first: account.first,
-        last: account.last,
-    };
-    let inputs = trust::inputs(&summary);
+    let picture = picture::picture(&findings, &observer.across.answered, close_buckets(&observer.across.samples));
+    let connection_rows = rows::rows(&context, &findings, &taken, options);
+    let limit = trust::Limit { octets: options.max_memory, given_up, forgotten: connections.forgotten() as u64, not_followed: left_out };
+    let trust = trust::trust(&taken, &context, &limit);
+    let (points, pairs) = points::points(&observer.points, &taken);
     let timeouts = crate::infer::rows::rows(&timers);
     let chain = hops::rows(&hops);
-    let connections_total = tracker.connections().len() as u64;
+    let connections_total = connections.len() as u64;
     if options.is_last {
         drop(context);
-        std::mem::forget((hops, timers, tracker, observer));
+        std::mem::forget((hops, timers, observer));
     }
-    let complete = !stopped && !summary.warnings.iter().any(|warning| warning.lost_input);
+    let Taken { summary, frames, stopped, .. } = taken;
     Report {
-        inputs,
-        capture: facts,
+        inputs: trust::inputs(&summary),
+        capture: CaptureFacts {
+            frames: frames.frames,
+            tcp_segments: frames.segments,
+            connections: connections_total,
+            duplicates,
+            skipped: frames.skipped.into_iter().collect(),
+            malformed: frames.malformed.into_iter().collect(),
+            trust,
+            points,
+            pairs,
+            first: frames.first,
+            last: frames.last,
+        },
         verdict: sentences,
         findings,
         groups,
@@ -198,14 +239,14 @@ pub fn analyze(
         cost,
         picture,
         connections_total,
-        connections,
+        connections: connection_rows,
         timelines,
         finding_timelines,
-        names: summary.names.iter().cloned().collect(),
+        complete: !stopped && !summary.warnings.iter().any(|warning| warning.lost_input),
+        names: summary.names.into_iter().collect(),
         left_out: crate::report::LeftOut::default(),
         thresholds: options.thresholds,
         payloads: BTreeMap::new(),
-        complete,
     }
 }
 

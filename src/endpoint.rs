@@ -5,8 +5,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 /// Address and port of one side, in 20 octets: the flow table holds millions of them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Endpoint {
     is_ipv6: bool,
     octets: [u8; 16],
@@ -104,7 +106,7 @@ impl fmt::Debug for Endpoint {
 }
 
 /// The unordered pair of endpoints (and the tenant, 0 unless the user separates VLANs, VNIs or interfaces).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FlowKey {
     low: Endpoint,
     high: Endpoint,
@@ -112,7 +114,7 @@ pub struct FlowKey {
 }
 
 /// Which endpoint of a [`FlowKey`] a segment came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// The lower endpoint of the key.
     Low,

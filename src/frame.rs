@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU64;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// Which frame: the file (an index into the report's `inputs`) and the 1-based number in that file, the same as Wireshark's
 /// `frame.number`. Packed into 64 bits, because evidence lists hold millions of them: 20 bits of file, 43 bits of number, and one that is always
 /// set, so that an optional one takes no more room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FrameId(NonZeroU64);
 
 impl FrameId {
@@ -34,6 +36,18 @@ impl FrameId {
     pub const fn number(self) -> u64 {
         (self.0.get() >> 1) & ((1 << Self::NUMBER_BITS) - 1)
     }
+}
+
+/// Where something stands in the order in which the frames of all inputs are read: by the latest time that its input had reached, then by input as named,
+/// by frame, and by the segment within the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Order {
+    /// The latest time that the input had reached.
+    pub reached: Timestamp,
+    /// The input, as they were named, and the frame in it.
+    pub frame: FrameId,
+    /// Which of the frame's segments, from 0.
+    pub part: u32,
 }
 
 /// A link-layer header type, as in <https://www.tcpdump.org/linktypes.html> (`LINKTYPE_…` values).

@@ -19,10 +19,13 @@ pub mod frame;
 pub mod infer;
 pub mod observe;
 pub mod options;
+#[cfg(feature = "arrow")]
+pub mod partial;
 pub mod render;
 pub mod report;
 pub mod segment;
 pub mod seq;
+pub mod taken;
 pub mod tcp;
 pub mod time;
 pub mod warning;

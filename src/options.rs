@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::{Span, Timestamp};
 
 /// Thresholds of the analysis, each with its reason in `docs/limits.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thresholds {
     /// An application-idle period of at least this is an idle gap.
     pub idle_gap: Span,
@@ -40,7 +42,7 @@ impl Thresholds {
 }
 
 /// What keeps overlapping tenants apart: part of a connection's identity on demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Separate {
     /// VLAN identifiers.
     pub vlan: bool,

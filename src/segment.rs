@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
+use serde::{Deserialize, Serialize};
+
 use crate::endpoint::Endpoint;
 use crate::frame::FrameId;
 use crate::seq::SeqNumber;
@@ -83,7 +85,7 @@ pub struct TcpOptions {
 
 /// A link-layer address: up to eight octets, big-endian in the low bits; `None` where the link has none. It is kept as the number after it,
 /// so that an optional one takes no more room; the last two addresses of eight octets are one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LinkAddress(NonZeroU64);
 
 impl LinkAddress {
@@ -106,7 +108,7 @@ impl LinkAddress {
 }
 
 /// Where a segment was captured: duplicate observations and path changes are told by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Vantage {
     /// Index of the capture interface; an `-i any` capture (SLL2) adds the kernel's interface index in the upper 16 bits… see `decode`.
     pub interface: u32,
@@ -229,7 +231,7 @@ pub struct IncompleteDatagram {
 }
 
 /// The kinds of ICMP errors that matter to a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IcmpError {
     /// Destination unreachable with this code (ICMPv4 type 3, ICMPv6 type 1).
     Unreachable(u8),

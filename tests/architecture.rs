@@ -12,19 +12,24 @@ const BOTTOM: [&str; 7] = ["time", "frame", "seq", "endpoint", "segment", "optio
 
 /// Each room above the bottom, and the other rooms that it may name. What is absent is the rule: `detect` never sees a frame's octets,
 /// `render` and `export` never a connection, `app` knows nothing of TCP.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("report", &[]),
     ("capture", &[]),
     ("decode", &["capture"]),
+    // What a reading found beside the segments, whether it read the inputs or rows.
+    ("taken", &["capture", "decode"]),
     // What other programs get of a segment is what `decode` says of it: rows know nothing of connections.
-    ("dataset", &["capture", "decode"]),
+    ("dataset", &["capture", "decode", "taken"]),
     ("app", &[]),
     // The report's plain enums (handshake, reset shape, gap end) are the tracker's vocabulary too.
     ("tcp", &["app", "report"]),
     ("observe", &["app", "tcp", "report"]),
     ("infer", &["app", "tcp", "observe", "report"]),
     ("detect", &["app", "tcp", "observe", "infer", "report"]),
-    ("analyzer", &["capture", "decode", "app", "tcp", "observe", "infer", "detect", "report"]),
+    // What is left of some connections, to be put together elsewhere.
+    ("partial", &["dataset", "tcp", "observe"]),
+    // It follows segments out of frames or out of rows, and ends with a report or a partial one.
+    ("analyzer", &["capture", "decode", "taken", "dataset", "app", "tcp", "observe", "partial", "infer", "detect", "report"]),
     ("render", &["report", "detect"]),
     // A connection's frames are those that the tracker, run again, gives its number; what may stay of a payload, a protocol's reader says.
     ("export", &["capture", "decode", "app", "tcp", "report", "render"]),
@@ -37,7 +42,7 @@ const CRATES: [(&str, &[&str]); 12] = [
     ("etherparse", &["decode"]),
     ("clap", &["cli"]),
     ("comfy_table", &["render"]),
-    ("serde", &["render", "report"]),
+    ("postcard", &["partial"]),
     ("serde_json", &["render", "report"]),
     ("arrow_array", &["dataset", "render"]),
     ("arrow_buffer", &["dataset"]),

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[cfg(feature = "arrow")]
+mod job;
+
 /// One after the other: each is measured.
 static TURN: Mutex<()> = Mutex::new(());
 /// A pcap header: Ethernet, little-endian, microseconds.
@@ -34,8 +37,8 @@ fn program() -> String {
 }
 
 /// A child whose address space is limited to so many MiB.
-fn limited(mib: u64, format: &str) -> Child {
-    let script = format!("ulimit -v {}; exec '{}' --format {format} -", mib * 1024, program());
+fn limited(mib: u64, arguments: &str) -> Child {
+    let script = format!("ulimit -v {}; exec '{}' {arguments}", mib * 1024, program());
     Command::new("bash").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -60,12 +63,12 @@ struct Run {
 
 /// As [`feed_for`], with a report for programs.
 fn feed(what: &str, mib: u64, head: &[u8], units: u64, write: impl Fn(u64, &mut BufWriter<ChildStdin>) -> io::Result<()>) -> Run {
-    feed_for("json", what, mib, head, units, write)
+    feed_for("--format json -", what, mib, head, units, write)
 }
 
 /// Pipes `units` units (`write(number)` writes one of them) into a limited child and prints what it took.
 fn feed_for(
-    format: &str,
+    arguments: &str,
     what: &str,
     mib: u64,
     head: &[u8],
@@ -73,7 +76,7 @@ fn feed_for(
     write: impl Fn(u64, &mut BufWriter<ChildStdin>) -> io::Result<()>,
 ) -> Run {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut child = limited(mib, format);
+    let mut child = limited(mib, arguments);
     let mut stdin = BufWriter::with_capacity(1 << 16, child.stdin.take().unwrap());
     let (id, peak, over) = (child.id(), AtomicU64::new(0), AtomicBool::new(false));
     let began = Instant::now();
@@ -180,7 +183,7 @@ fn syn_flood_of_many_endpoints_is_counted() {
     let units = 10_000 * scale();
     // what one connection takes (docs/limits.md), and as much again where a table grows; never more than `--max-memory` and its surroundings
     let limit = GROUND_MIB + (units * 12 / 1_000).min(3_000);
-    let run = feed_for("text", "SYN flood", limit, &HEADER, units, |number, out| {
+    let run = feed_for("--format text -", "SYN flood", limit, &HEADER, units, |number, out| {
         record(
             out,
             number,
@@ -196,7 +199,7 @@ fn flow_keys_that_differ_in_one_octet_do_not_collide() {
     let units = 5_000 * scale();
     let limit = GROUND_MIB + units * 12 / 1_000;
     // the same ports, addresses 2¹⁶ apart: their low bits are all alike
-    let run = feed_for("text", "alike flow keys", limit, &HEADER, units, |number, out| {
+    let run = feed_for("--format text -", "alike flow keys", limit, &HEADER, units, |number, out| {
         record(out, number, &segment(low(number << 16) | low(number >> 16), 40_000, true, 1, 0, SYN, b""))
     });
     assert_counts(&run, units);
@@ -378,4 +381,143 @@ fn decompression_bomb_ends_at_a_ratio_and_says_so() {
     assert_eq!(run.output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&run.output.stderr).into_owned();
     assert!(said.contains("10000 times as long as what is stored"), "{said}");
+}
+
+/// The rows of a capture, in the order in which they come, and what belongs to none of them.
+#[cfg(feature = "arrow")]
+struct Rows {
+    place: tempfile::TempDir,
+    rows: Vec<u8>,
+    many: u64,
+}
+
+#[cfg(feature = "arrow")]
+impl Rows {
+    /// Of a capture that the program reads from standard input. Its rows must be in the order of flows already.
+    fn of(units: u64, write: impl Fn(u64, &mut BufWriter<ChildStdin>) -> io::Result<()> + Send) -> Self {
+        use afterfin::dataset::schema;
+        use arrow_ipc::{reader::StreamReader, writer::StreamWriter};
+
+        let mut child = Command::new(program());
+        child.args(["segments", "--one-of-many", "--first-file", "0", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        let mut stdin = BufWriter::with_capacity(1 << 16, child.stdin.take().unwrap());
+        let (mut rows, mut many, mut facts) = (StreamWriter::try_new(Vec::new(), &schema()).unwrap(), 0, Vec::new());
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                stdin.write_all(&HEADER).unwrap();
+                (0..units).for_each(|number| write(number, &mut stdin).unwrap());
+                stdin.flush().unwrap();
+            });
+            for batch in StreamReader::try_new(child.stdout.take().unwrap(), None).unwrap() {
+                let batch = batch.unwrap();
+                let of_flows = job::int64(&batch, "flow_hash").values().iter().take_while(|hash| **hash != 0).count();
+                if of_flows > 0 {
+                    rows.write(&batch.slice(0, of_flows)).unwrap();
+                    many += of_flows;
+                }
+                facts.push(batch.slice(of_flows, batch.num_rows() - of_flows));
+            }
+        });
+        assert!(child.wait().unwrap().success());
+        let facts = arrow_select::concat::concat_batches(&schema(), &facts).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        // the last of them is the end row
+        fs::write(place.path().join("account"), job::whole(&facts.slice(0, facts.num_rows() - 1))).unwrap();
+        rows.write(&job::end_row(many)).unwrap();
+        rows.finish().unwrap();
+        Self { place, rows: rows.into_inner().unwrap(), many: many as u64 }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.place.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Makes a partial report of them in a limited child.
+    fn reduce(&self, what: &str, mib: u64) {
+        let octets = |number: u64| usize::try_from(self.rows.len() as u64 * number / self.many).unwrap();
+        let run = feed_for(&format!("reduce --inputs '{}'", self.path("account")), what, mib, &[], self.many, |number, out| {
+            out.write_all(&self.rows[octets(number)..octets(number + 1)])
+        });
+        assert_eq!(run.output.status.code(), Some(0), "{what}: {}", String::from_utf8_lossy(&run.output.stderr));
+        println!("{what}: {} octets of partial report", run.output.stdout.len());
+        fs::write(self.path("partial"), &run.output.stdout).unwrap();
+    }
+
+    /// Merges a partial report in a limited child.
+    fn merge(&self, what: &str, mib: u64, partial: &str) -> Run {
+        let arguments = format!("merge --format text --inputs '{}' '{}'", self.path("account"), self.path(partial));
+        feed_for(&arguments, what, mib, &[], 0, |_, _| Ok(()))
+    }
+}
+
+#[test]
+#[cfg(feature = "arrow")]
+fn reduce_of_one_flow_with_many_rows_takes_no_memory_for_them() {
+    let units = 10_000 * scale();
+    let rows =
+        Rows::of(units, |number, out| record(out, number * 10, &segment(CLIENT.0, CLIENT.1, true, low(number * 4), 1, PSH_ACK, b"data")));
+    assert_eq!(rows.many, units);
+    rows.reduce("reduce, one flow", GROUND_MIB);
+    assert_counts(&rows.merge("merge, one flow", GROUND_MIB, "partial"), 1);
+}
+
+#[test]
+#[cfg(feature = "arrow")]
+fn reduce_of_many_flows_takes_no_memory_for_those_that_have_passed() {
+    use afterfin::dataset::flow_hash;
+    use afterfin::endpoint::Endpoint;
+
+    let units = 2_000 * scale();
+    let mut flows: Vec<(i64, u32)> = (0..low(units))
+        .map(|number| {
+            let client = Endpoint::v4((0x0a00_0000 + number).to_be_bytes(), 40_000);
+            (flow_hash(client, Endpoint::v4([10, 255, 0, 1], 80), 0).cast_signed(), 0x0a00_0000 + number)
+        })
+        .collect();
+    flows.sort_unstable();
+    let rows = Rows::of(units, |number, out| {
+        let (_, client) = flows[usize::try_from(number).unwrap()];
+        let frames = [
+            (true, 0, 0, SYN, &b""[..]),
+            (false, 0, 1, SYN | ACK, b""),
+            (true, 1, 1, PSH_ACK, b"GET / HTTP/1.0\r\n\r\n"),
+            (false, 1, 19, PSH_ACK, b"done"),
+            (false, 5, 19, ACK | 1, b""),
+        ];
+        for (at, (from_client, seq, ack, flags, payload)) in (0..).zip(frames) {
+            record(out, (number * 5 + at) * 10, &segment(client, 40_000, from_client, seq, ack, flags, payload))?;
+        }
+        Ok(())
+    });
+    assert_eq!(rows.many, units * 5);
+    rows.reduce("reduce, many flows", GROUND_MIB);
+    // every connection has a record there, as in a report
+    assert_counts(&rows.merge("merge, many flows", GROUND_MIB + units * 12 / 1_000, "partial"), units);
+}
+
+#[test]
+#[cfg(feature = "arrow")]
+fn partial_report_that_claims_huge_lengths_makes_no_room_for_them() {
+    let rows = Rows::of(1, |_, out| record(out, 0, &segment(CLIENT.0, CLIENT.1, true, 0, 0, SYN, b"")));
+    rows.reduce("reduce, one row", GROUND_MIB);
+    let sound = fs::read(rows.path("partial")).unwrap();
+    // after the first line: kind, length in four octets, content
+    let head = 19 + 5 + usize::from(sound[20]);
+    let frame = |kind: u8, length: u32, content: &[u8]| [&[kind][..], &length.to_le_bytes(), content].concat();
+    // 2⁶³, as postcard writes it
+    let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1];
+    let mut claims = vec![(19, frame(1, 10, &many), "it is damaged at octet 24: a frame's content is not what its kind says")];
+    for kind in 2..=5 {
+        claims.push((head, frame(kind, u32::MAX, &[0; 64]), "a frame that is too long"));
+        claims.push((head, frame(kind, 1 << 28, &[0; 64]), "without its end: whoever wrote it did not finish"));
+        claims.push((head, frame(kind, 10, &many), "a frame's content is not what its kind says"));
+        claims.push((head, frame(kind, 1_010, &[&many[..], &[1; 1_000]].concat()), "a frame's content is not what its kind says"));
+    }
+    for (at, claim, text) in claims {
+        fs::write(rows.path("claim"), [&sound[..at], &claim].concat()).unwrap();
+        let run = rows.merge("merge, a claim", GROUND_MIB, "claim");
+        let said = String::from_utf8_lossy(&run.output.stderr).into_owned();
+        assert!(run.output.status.code() == Some(2) && run.output.stdout.is_empty() && said.contains(text), "{claim:?}: {said}");
+    }
 }

@@ -197,6 +197,15 @@ proptest! {
     }
 
     #[test]
+    #[cfg(feature = "arrow")]
+    fn rows_account_and_partial_report_that_were_changed_are_read_or_refused(
+        choice in prop::sample::select(&[4_u8, 5, 6, 7, 7, 14, 14]),
+        changes in prop::collection::vec(any::<u8>(), 4..24),
+    ) {
+        targets::rows::run(&[&[choice][..], &changes].concat());
+    }
+
+    #[test]
     fn encapsulations_of_any_depth_are_decoded_or_named(octets in prop::collection::vec(any::<u8>(), 1..1_500)) {
         targets::tunnels::run(&octets);
     }

@@ -148,7 +148,7 @@ fn read_back(octets: &[u8]) -> Vec<String> {
                 Content::IcmpQuote(quote) => found.push(format!("{quote:?}")),
                 Content::IncompleteDatagram(datagram) => found.push(format!("{datagram:?}")),
                 Content::ShortHeader { frame, src, dst, tenant, .. } => found.push(format!("{frame:?} {src} {dst} {tenant}")),
-                Content::Fact(_) => {}
+                Content::Fact(_) | Content::OtherFrame { .. } | Content::Server { .. } => {}
             }
         }
         assert!(found.len() >= begin);
@@ -333,7 +333,7 @@ fn stream_without_its_end_row_or_with_more_after_it_is_refused() {
     assert!(matches!(read(&write(&other, &[])), Err(DatasetError::Schema(version)) if version == "afterfin.segments/2"));
     let bare = schema.as_ref().clone().with_metadata(HashMap::<String, String>::new());
     assert!(matches!(read(&write(&bare, &[])), Err(DatasetError::Schema(_))));
-    let columns: Vec<usize> = (0..schema.fields().len() - 3).collect();
+    let columns: Vec<usize> = (0..schema.fields().len() - 4).collect();
     let few: Vec<RecordBatch> = batches.iter().map(|batch| batch.project(&columns).unwrap()).collect();
     assert!(matches!(read(&write(few[0].schema().as_ref(), &few)), Err(DatasetError::Column("item", _))));
 }
@@ -629,5 +629,88 @@ mod tables {
                 assert!(has || matches!(needed, "legs" | "evidence"), "{file} has nothing of {needed}");
             }
         }
+    }
+}
+
+/// Input, interface, words and number.
+type Told = (i32, Option<i32>, Option<String>, Option<i64>);
+
+fn fact_of(octets: &[u8], kind: RowKind, item: &str) -> Vec<Told> {
+    let mut stream = Stream::open(octets).unwrap();
+    let mut places = Places::default();
+    let mut found = Vec::new();
+    while let Some(batch) = stream.next_batch().unwrap() {
+        for row in batch.rows(&mut places).unwrap() {
+            if let Content::Fact(fact) = row.unwrap().content
+                && (fact.kind, fact.item) == (kind, item)
+            {
+                found.push((fact.file, fact.interface, fact.text.map(str::to_owned), fact.number));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn one_of_many_has_a_row_and_a_hash_for_every_frame_and_counts_them() {
+    for path in fixtures() {
+        let settings = Settings { first_file: 5, one_of_many: true, ..Settings::default() };
+        let (octets, account) = written(open(std::slice::from_ref(&path)).unwrap(), settings);
+        let name = path.display();
+        let mut stream = Stream::open(&octets[..]).unwrap();
+        let mut places = Places::default();
+        let (mut rows, mut frames) = (0, BTreeSet::new());
+        while let Some(batch) = stream.next_batch().unwrap() {
+            for row in batch.rows(&mut places).unwrap() {
+                let row = row.unwrap();
+                rows += i64::from(row.flow_hash != 0);
+                let frame = match row.content {
+                    Content::Segment(segment) => segment.frame,
+                    Content::IcmpQuote(quote) => quote.frame,
+                    Content::ShortHeader { frame, .. } | Content::OtherFrame { frame, .. } => frame,
+                    Content::IncompleteDatagram(datagram) => datagram.frame,
+                    Content::Server { frame, .. } => {
+                        assert_eq!((row.flow_hash, frame.file()), (0, 5), "{name}");
+                        continue;
+                    }
+                    Content::Fact(fact) => {
+                        assert_eq!((row.flow_hash, fact.file), (0, 5), "{name}: {}", fact.item);
+                        continue;
+                    }
+                };
+                assert!(row.frame_hash.is_some_and(|hash| hash != 0), "{name}: {frame:?}");
+                frames.insert(frame);
+            }
+        }
+        assert_eq!(frames.len() as u64, account.summary.inputs[0].frames, "{name}");
+        assert_eq!(fact_of(&octets, RowKind::Input, "rows"), [(5, None, None, Some(rows))], "{name}");
+        let plain = written(open(std::slice::from_ref(&path)).unwrap(), Settings { first_file: 5, ..Settings::default() }).0;
+        assert_eq!(read_back(&octets), read_back(&plain), "{name}");
+        assert_eq!(fact_of(&plain, RowKind::Input, "rows"), []);
+    }
+}
+
+#[test]
+fn one_of_many_that_cannot_be_opened_is_told_in_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    fs::write(&path, "no capture at all, only words\n").unwrap();
+    for (path, says) in [(path, "pcap"), (folder.path().join("absent.pcap"), "")] {
+        let output = run(&["segments", "--one-of-many", "--first-file", "2", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        let (_, complete) = read(&output.stdout).unwrap();
+        assert!(!complete);
+        let problems = fact_of(&output.stdout, RowKind::Input, "problem");
+        assert!(matches!(&problems[..], [(2, None, Some(text), Some(1))] if text.contains(says)), "{problems:?}");
+        assert_eq!(fact_of(&output.stdout, RowKind::Input, "rows"), [(2, None, None, Some(0))]);
+    }
+    for (arguments, says) in [
+        (vec!["--one-of-many", FIXTURE, FIXTURE], "reads one input"),
+        (vec!["--one-of-many", "--separate", "interface", FIXTURE], "--separate interface"),
+        (vec!["--one-of-many", "--parquet", "-o", "x", FIXTURE], "--parquet"),
+    ] {
+        let output = run(&[&["segments"], &arguments[..]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(says) && output.stdout.is_empty(), "{}", stderr(&output));
     }
 }

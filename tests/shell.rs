@@ -7,8 +7,21 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const FIXTURE: &str = "fixtures/lab/t01-blind-10s-client.pcap";
-const SUBCOMMANDS: [&str; 11] =
-    ["report", "connections", "timeline", "extract", "segments", "explain", "demo", "wireshark", "config", "completions", "man"];
+const SUBCOMMANDS: [&str; 13] = [
+    "report",
+    "connections",
+    "timeline",
+    "extract",
+    "segments",
+    "reduce",
+    "merge",
+    "explain",
+    "demo",
+    "wireshark",
+    "config",
+    "completions",
+    "man",
+];
 
 fn afterfin(arguments: &[&str], variables: &[(&str, &Path)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_afterfin"));
@@ -80,7 +93,7 @@ fn manual_has_a_page_for_each_subcommand() {
     let place = directory.path().join("man/man1");
     let output = afterfin(&["man", "-o", place.to_str().unwrap()], &[]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("afterfin: {}: 12 manual pages written\n", place.display()));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("afterfin: {}: 14 manual pages written\n", place.display()));
     let mut names: Vec<String> = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let mut expected: Vec<String> = SUBCOMMANDS.iter().map(|name| format!("afterfin-{name}.1")).chain(["afterfin.1".to_owned()]).collect();

@@ -71,7 +71,7 @@ fn two_hundred_thousand_connections_give_the_timers_of_three_servers_and_of_thre
         assert!((found.value.seconds() - timer).abs() <= (timer * 0.03).max(0.1), "{host}: {}", found.value);
         assert!(found.is_measured() && found.samples > 30_000, "{host}: {} samples", found.samples);
     }
-    let samples = &outcome.observer.samples;
+    let samples = &outcome.observer.across.samples;
     assert!(kept(samples) < 2000, "{}", kept(samples));
     assert_eq!((samples.servers.len(), samples.names.len()), (3, 5));
     let events = samples.servers.values().map(|seen| seen.by_server.events.len()).sum::<usize>();

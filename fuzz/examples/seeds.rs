@@ -7,6 +7,7 @@ use std::{env, fs, io};
 use afterfin::capture::{Capture, CaptureOptions, Source};
 use afterfin::decode::{DecodeOptions, Decoded, Decoder};
 use afterfin_fuzz::links::LINK_TYPES;
+use afterfin_fuzz::rows::Sound;
 
 /// A fixture beyond this makes the fuzzers slow.
 const LARGEST: u64 = 12_000;
@@ -34,6 +35,7 @@ fn main() -> io::Result<()> {
         number += 1;
         fs::write(directory.join(format!("seed-{number:05}")), octets)
     };
+    rows(Path::new(fixtures), &mut put)?;
     let mut paths = Vec::new();
     captures(Path::new(fixtures), &mut paths)?;
     for (at, path) in paths.into_iter().enumerate() {
@@ -59,6 +61,22 @@ fn main() -> io::Result<()> {
                 state.to_be_bytes()[0]
             });
             put(target, octets.collect())?;
+        }
+    }
+    Ok(())
+}
+
+/// Something small and sound of each kind, and changes of something larger: the places are those of all of it, the changes small and large.
+fn rows(fixtures: &Path, put: &mut dyn FnMut(&str, Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+    let sound = Sound::of(&[&fs::read(fixtures.join("crafted/quiet-refused.pcap"))?]);
+    for (choice, octets) in [(0, &sound.rows), (1, &sound.account), (2, &sound.partial), (3, &sound.rows)] {
+        put("rows", [&[choice][..], octets].concat())?;
+    }
+    for choice in [4, 5, 6, 7, 14] {
+        put("rows", vec![choice])?;
+        for place in (0..40_000_u32).step_by(2_003) {
+            let [_, place @ ..] = place.to_be_bytes();
+            put("rows", [&[choice][..], &place, &[1 << (place[2] % 8)]].concat())?;
         }
     }
     Ok(())

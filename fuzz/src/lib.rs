@@ -11,6 +11,8 @@ pub mod excerpts;
 pub mod input;
 pub mod links;
 pub mod reports;
+#[cfg(feature = "arrow")]
+pub mod rows;
 pub mod segments;
 pub mod tunnels;
 
@@ -18,7 +20,7 @@ pub mod tunnels;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: &[(&str, Target)] = &[
     ("containers", containers::run),
     ("decompressors", decompressors::run),
     ("links", links::run),
@@ -28,4 +30,6 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("analysis", analysis::run),
     ("reports", reports::run),
     ("evidence", evidence::run),
+    #[cfg(feature = "arrow")]
+    ("rows", rows::run),
 ];

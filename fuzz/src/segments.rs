@@ -73,8 +73,8 @@ pub fn run(data: &[u8]) {
         (first, last) = (first.min(time), last.max(time));
     }
     observer.finish_all(tracker.connections(), last);
-    let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
+    let timers = Timers::infer(&observer.across.samples);
+    let hops = chain::hops(&observer.across.samples, &timers, &observer.across.legs, tracker.connections(), &options.assume);
     let context = Context::new(tracker.connections(), &observer, &timers, &hops, options.thresholds, last);
     let findings = detect(&context);
     for (at, finding) in findings.iter().enumerate() {

@@ -35,6 +35,7 @@ enum Item {
     Segment { segment: Segment<'static>, head: u16, tail: u8 },
     Quote(IcmpQuote),
     ShortHeader { src: Endpoint, dst: Endpoint, tenant: u32 },
+    Overlap,
     Incomplete(IncompleteDatagram),
 }
 
@@ -79,6 +80,7 @@ impl Batch {
                     }
                     Item::Quote(quote) => sink.quote(quote),
                     Item::ShortHeader { src, dst, tenant } => sink.short_header(*src, *dst, *tenant),
+                    Item::Overlap => sink.overlap(),
                     Item::Incomplete(datagram) => sink.incomplete(datagram),
                 }
             }
@@ -108,6 +110,10 @@ impl Sink for Batch {
 
     fn short_header(&mut self, src: Endpoint, dst: Endpoint, tenant: u32) {
         self.items.push(Item::ShortHeader { src, dst, tenant });
+    }
+
+    fn overlap(&mut self) {
+        self.items.push(Item::Overlap);
     }
 
     fn incomplete(&mut self, datagram: &IncompleteDatagram) {
@@ -204,6 +210,7 @@ mod tests {
         fn short_header(&mut self, _: Endpoint, _: Endpoint, tenant: u32) {
             self.0.push((u64::from(tenant), Vec::new(), Vec::new()));
         }
+        fn overlap(&mut self) {}
         fn incomplete(&mut self, datagram: &IncompleteDatagram) {
             self.0.push((datagram.frame.number(), Vec::new(), Vec::new()));
         }

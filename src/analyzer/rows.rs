@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::capture::Interface;
-use crate::decode::Decoder;
 use crate::detect::context::Context;
 use crate::observe::legs::Relation;
 use crate::options::AnalysisOptions;
 use crate::report::{AfterClose, ClosePoint, ConnectionRow, DirectionCounts, Finding, Gap, How, Leg};
+use crate::taken::Taken;
 use crate::tcp::facts::{Facts, HalfFacts, Seen};
 use crate::tcp::step::IdleGap;
 use crate::time::Span;
@@ -18,13 +17,7 @@ const LONGEST: usize = 256;
 const WITH_FINDINGS: usize = 16_384;
 
 /// One row per connection, in the order of their numbers: of all, or of those that a short table can show.
-pub fn rows(
-    context: &Context<'_>,
-    findings: &[Finding],
-    decoder: &Decoder,
-    interfaces: &[Interface],
-    options: &AnalysisOptions,
-) -> Vec<ConnectionRow> {
+pub fn rows(context: &Context<'_>, findings: &[Finding], taken: &Taken, options: &AnalysisOptions) -> Vec<ConnectionRow> {
     let mut by_stream: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for finding in findings {
         if let Some(stream) = finding.stream {
@@ -48,7 +41,7 @@ pub fn rows(
     let mut row_at = |at: usize| {
         let seen = context.connections.seen(at)?;
         let findings = by_stream.remove(&seen.stream()).unwrap_or_default();
-        Some(row(at, seen, context, findings, decoder, interfaces))
+        Some(row(at, seen, context, findings, taken))
     };
     let mut rows: Vec<ConnectionRow> = chosen.into_iter().filter_map(&mut row_at).collect();
     rows.sort_by_key(|row| row.stream);
@@ -76,20 +69,14 @@ fn longest_gap(seen: Seen<'_>, context: &Context<'_>) -> Span {
     open.max(closed).unwrap_or_default()
 }
 
-fn row(
-    at: usize,
-    seen: Seen<'_>,
-    context: &Context<'_>,
-    findings: Vec<usize>,
-    decoder: &Decoder,
-    interfaces: &[Interface],
-) -> ConnectionRow {
+fn row(at: usize, seen: Seen<'_>, context: &Context<'_>, findings: Vec<usize>, taken: &Taken) -> ConnectionRow {
     let connection = &*seen.facts();
     let last_gap = final_gap(seen, context);
     let mut gaps: Vec<IdleGap> = seen.gaps().map(|list| list.longest.clone()).unwrap_or_default();
     gaps.extend(last_gap);
     let count = seen.gaps().map_or(0, |list| list.count) + u64::from(last_gap.is_some());
-    let mut vantages: Vec<String> = seen.vantages().iter().map(|vantage| decoder.describe(vantage, interfaces)).collect();
+    let mut vantages: Vec<String> =
+        seen.vantages().iter().map(|vantage| taken.names.describe(vantage, &taken.summary.interfaces)).collect();
     vantages.dedup();
     ConnectionRow {
         stream: connection.stream,

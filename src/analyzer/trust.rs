@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::Incomplete;
-use super::intake::Account;
 use crate::capture::Summary;
-use crate::decode::{Decoder, FirstFragments};
+use crate::decode::FirstFragments;
 use crate::detect::context::Context;
 use crate::detect::wording;
 use crate::report::{HandshakeView, Input, StateView, Trust};
+use crate::taken::{Incomplete, Taken};
 use crate::time::Span;
 
 /// Steps back of the clock by less than this are the normal disorder of several queues.
@@ -81,13 +80,8 @@ impl Limit {
 }
 
 /// Everything that lowers confidence, with figures.
-pub fn trust(
-    summary: &Summary,
-    context: &Context<'_>,
-    account: &Account,
-    (decoder, incomplete): (&Decoder, &[Incomplete]),
-    limit: &Limit,
-) -> Vec<Trust> {
+pub fn trust(taken: &Taken, context: &Context<'_>, limit: &Limit) -> Vec<Trust> {
+    let Taken { summary, frames: account, .. } = taken;
     let mut list = Vec::new();
     let mut say = |what: &'static str, detail: String| list.push(Trust { what, detail });
     let of = |number: u64, all: u64| format!("{number} of {all}");
@@ -102,13 +96,13 @@ pub fn trust(
     for note in &summary.notes {
         say("files", note.clone());
     }
-    if decoder.incomplete_fragments() > 0 {
-        say("ip-fragments", fragments(decoder.incomplete_fragments(), incomplete, summary));
+    if taken.incomplete_datagrams > 0 {
+        say("ip-fragments", fragments(taken.incomplete_datagrams, &taken.incomplete, summary));
     }
     if account.firsts.segments > 0 {
-        say("first-fragments", first_fragments(account));
+        say("first-fragments", first_fragments(account.firsts));
     }
-    let skipped = |reason: &str| account.skipped.get(reason).copied().unwrap_or(0);
+    let skipped = |reason: &str| taken.skipped(reason);
     if skipped("802.11 fragment") > 0 {
         say(
             "802.11-fragments",
@@ -183,12 +177,12 @@ pub fn trust(
             ),
         );
     }
-    if decoder.sampled() > 0 {
+    if taken.sampled > 0 {
         say(
             "sampled",
             format!(
                 "{} segments are sFlow samples: a part of the traffic only, with the times of the datagrams that carried them",
-                of(decoder.sampled(), account.segments)
+                of(taken.sampled, account.segments)
             ),
         );
     }
@@ -201,13 +195,13 @@ pub fn trust(
             ),
         );
     }
-    if let Some((before, after)) = account.pauses.first() {
+    if let Some((before, after)) = context.pauses.first() {
         say(
             "recording-paused",
             format!(
                 "no frame at all for {} ({} in all): recordings that were joined; what happened meanwhile is not known",
                 wording::span(after.since(*before)),
-                wording::count(account.pauses.len() as u64, "such pause")
+                wording::count(context.pauses.len() as u64, "such pause")
             ),
         );
     }
@@ -245,8 +239,8 @@ impl Counted {
 }
 
 /// Segments of which a capture filter kept the first fragment alone.
-fn first_fragments(account: &Account) -> String {
-    let FirstFragments { segments, measured, later_seen } = account.firsts;
+fn first_fragments(firsts: FirstFragments) -> String {
+    let FirstFragments { segments, measured, later_seen } = firsts;
     let why = if later_seen {
         "no later fragment had been captured until then"
     } else {

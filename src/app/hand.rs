@@ -6,11 +6,13 @@
 //! HTTP header manipulation, its local replies begin `upstream connect error`.
 
 use arrayvec::ArrayString;
+use serde::{Deserialize, Serialize};
 
 use super::label;
 
 /// How one side of an HTTP/1 connection writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(into = "ArrayString<16>")]
 pub enum Hand {
     /// Nothing seen.
     #[default]
@@ -40,6 +42,39 @@ impl Hand {
         match self {
             Self::Product(name) => Some(name),
             _ => None,
+        }
+    }
+}
+
+/// Their words where a hand is written down.
+const LOWER_CASE: &str = "lower";
+const CAPITALS: &str = "capitals";
+
+impl From<Hand> for ArrayString<16> {
+    fn from(hand: Hand) -> Self {
+        let word = match hand {
+            Hand::Unknown => "",
+            Hand::LowerCase => LOWER_CASE,
+            Hand::Capitals => CAPITALS,
+            Hand::Product(name) => name,
+        };
+        Self::from(word).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Hand {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ArrayString::<16>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl From<ArrayString<16>> for Hand {
+    fn from(word: ArrayString<16>) -> Self {
+        let products = GATEWAYS.iter().map(|(.., name)| *name).chain([HAPROXY]);
+        match word.as_str() {
+            LOWER_CASE => Self::LowerCase,
+            CAPITALS => Self::Capitals,
+            name => products.into_iter().find(|known| *known == name).map_or(Self::Unknown, Self::Product),
         }
     }
 }
@@ -79,6 +114,9 @@ impl FieldNames {
     }
 }
 
+/// HAProxy's name.
+const HAPROXY: &str = "HAProxy";
+
 /// The first words of HAProxy's own pages, by status.
 const HAPROXY_PAGES: [(u16, &[u8]); 8] = [
     (400, b"<html><body><h1>400 Bad request</h1>\nYour browser sent an invalid request."),
@@ -106,7 +144,7 @@ const GATEWAYS: [(&[u8], bool, &str); 6] = [
 /// it adds its `Server`, or changes the case.
 pub(super) fn of_response(status: u16, server: &[u8], names: FieldNames, body: &[u8]) -> Hand {
     if server.is_empty() && HAPROXY_PAGES.iter().any(|(of, page)| *of == status && body.starts_with(page)) {
-        return Hand::Product("HAProxy");
+        return Hand::Product(HAPROXY);
     }
     if matches!(status, 502 | 504) {
         let capitals = names.hand() == Hand::Capitals;
@@ -124,7 +162,7 @@ pub(super) fn of_response(status: u16, server: &[u8], names: FieldNames, body: &
 /// Whose hand a request shows: HAProxy's plain health check is `OPTIONS /` in HTTP/1.0 without any field.
 pub(super) fn of_request(method: &[u8], target: &[u8], is_http10: bool, names: FieldNames, is_whole: bool) -> Hand {
     if method == b"OPTIONS" && target == b"/" && is_http10 && is_whole && names.is_empty() {
-        return Hand::Product("HAProxy");
+        return Hand::Product(HAPROXY);
     }
     names.hand()
 }

@@ -35,13 +35,15 @@ use arrayvec::ArrayString;
 pub use self::excerpt::Excerpt;
 pub use self::hand::Hand;
 use self::reader::{Input, Note, Reader, Successor};
+use serde::{Deserialize, Serialize};
+
 use crate::endpoint::Direction;
 
 /// A short text taken from a payload, for people: never a query string, a cookie or a token. Cut at 56 octets.
 pub type Label = ArrayString<56>;
 
 /// An application protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Protocol {
     /// Nothing is known (yet).
@@ -110,7 +112,7 @@ impl Protocol {
 }
 
 /// What a payload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum What {
     /// Cannot tell.
     #[default]
@@ -132,7 +134,7 @@ pub enum What {
 }
 
 /// What one payload segment says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Message {
     /// The protocol.
     pub protocol: Protocol,
@@ -165,7 +167,10 @@ pub struct Message {
 }
 
 /// What one connection's payloads have said so far: protocol and framing state, fixed size.
-#[derive(Clone, Debug, Default)]
+///
+/// Written down it is the protocol: what was said is over.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Protocol")]
 pub struct Dialogue {
     state: State,
     client_spoke: bool,
@@ -181,6 +186,8 @@ macro_rules! registry {
         enum State {
             #[default]
             Unknown,
+            /// Nothing more is read; this was spoken.
+            Over(Protocol),
             $($name($reader),)*
         }
 
@@ -195,41 +202,42 @@ macro_rules! registry {
             fn protocol(&self) -> Protocol {
                 match self {
                     Self::Unknown => Protocol::Unknown,
+                    Self::Over(protocol) => *protocol,
                     $(Self::$name(_) => <$reader as Reader>::PROTOCOL,)*
                 }
             }
 
             fn read(&mut self, input: &Input<'_>, note: &mut Note) -> Message {
                 match self {
-                    Self::Unknown => Message::default(),
+                    Self::Unknown | Self::Over(_) => Message::default(),
                     $(Self::$name(reader) => reader.read(input, note),)*
                 }
             }
 
             fn response_outstanding(&self) -> Option<bool> {
                 match self {
-                    Self::Unknown => None,
+                    Self::Unknown | Self::Over(_) => None,
                     $(Self::$name(reader) => reader.response_outstanding(),)*
                 }
             }
 
             fn answered(&self) -> Option<bool> {
                 match self {
-                    Self::Unknown => None,
+                    Self::Unknown | Self::Over(_) => None,
                     $(Self::$name(reader) => reader.answered(),)*
                 }
             }
 
             fn ends_at_close(&self) -> bool {
                 match self {
-                    Self::Unknown => false,
+                    Self::Unknown | Self::Over(_) => false,
                     $(Self::$name(reader) => reader.ends_at_close(),)*
                 }
             }
 
             fn in_transaction(&self) -> Option<bool> {
                 match self {
-                    Self::Unknown => None,
+                    Self::Unknown | Self::Over(_) => None,
                     $(Self::$name(reader) => reader.in_transaction(),)*
                 }
             }
@@ -260,6 +268,18 @@ registry! {
 /// After so many segments in a row that do not fit it, a protocol is taken for a mistake. A handful would forgive too little where
 /// the capture has holes; the figure bounds the harm, nothing else depends on it.
 const MOST_DOUBTS: u8 = 16;
+
+impl Serialize for Dialogue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.protocol().serialize(serializer)
+    }
+}
+
+impl From<Protocol> for Dialogue {
+    fn from(protocol: Protocol) -> Self {
+        Self { state: State::Over(protocol), ..Self::default() }
+    }
+}
 
 impl Dialogue {
     /// Reads the next new payload of one side, in order. `starts_turn`: the other side spoke last (or nobody has yet).

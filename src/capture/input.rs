@@ -14,6 +14,7 @@ use super::pump::{Pump, PumpControl};
 use super::record::{Record, Step};
 use super::source::{Fifo, Meter, OpenError, Tap, is_fifo, open_file};
 use super::stream::{BUFFER_OCTETS, OctetStream};
+use super::stretches::Stretches;
 use super::{InputSummary, Interface};
 use crate::frame::{Frame, FrameId, LinkType};
 use crate::time::{Span, Timestamp};
@@ -43,7 +44,8 @@ pub(super) struct Input {
     /// Latest time so far: by it inputs are merged, because within one input frames are never put in another order.
     pub(super) latest: Option<Timestamp>,
     /// Longest time between a frame and the next later one.
-    pub(super) longest_silence: Span,
+    longest_silence: Span,
+    stretches: Stretches,
     summary: InputSummary,
     problem: Option<String>,
     meter: Arc<Meter>,
@@ -125,6 +127,7 @@ impl Input {
             interface_indices: Vec::new(),
             latest: None,
             longest_silence: Span::ZERO,
+            stretches: Stretches::default(),
             summary: InputSummary { name, format, compression: compression.map(Compression::name), ..InputSummary::default() },
             problem: None,
             meter,
@@ -183,6 +186,7 @@ impl Input {
         if self.at_frame {
             self.summary.frames = self.summary.frames.saturating_sub(1);
             (self.summary.first, self.latest) = (None, None);
+            self.stretches = Stretches::default();
         }
         self.close()
     }
@@ -196,6 +200,8 @@ impl Input {
         // An input whose end was reached is hashed to the end of the file, even if the rest of it cannot be read as frames.
         self.meter.read_on_when_dropped(!self.at_frame && !self.stop.load(Ordering::Relaxed));
         self.summary.last = self.latest;
+        self.summary.longest_silence = self.longest_silence;
+        self.summary.stretches = std::mem::take(&mut self.stretches).into_stretches();
         self.summary.ended = match &self.reader {
             Reader::Pcap(_) => None,
             Reader::Pcapng(reader) => reader.ended(),
@@ -210,7 +216,6 @@ impl Input {
             interface_indices: self.interface_indices,
             problem: self.problem,
             remark,
-            longest_silence: self.longest_silence,
             stored_octets: self.meter.octets(),
         }
     }
@@ -224,6 +229,7 @@ impl Input {
             self.summary.frames_cut_by_snap_length = self.summary.frames_cut_by_snap_length.saturating_add(1);
         }
         let Some(time) = record.time else { return };
+        self.stretches.add(time);
         match self.latest {
             Some(latest) if time >= latest => {
                 self.longest_silence = self.longest_silence.max(time.since(latest));
@@ -274,8 +280,6 @@ pub(super) struct Closed {
     pub(super) problem: Option<String>,
     /// Something about it that lost nothing.
     pub(super) remark: Option<String>,
-    /// See [`Input::longest_silence`].
-    pub(super) longest_silence: Span,
     /// See [`Input::stored_octets`].
     pub(super) stored_octets: u64,
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::duplicates::Duplicates;
 use super::input::{Closed, Input, Purpose, Settings};
-use super::notes::{Stretch, notes};
+use super::notes::notes;
 use super::source::OpenError;
 use super::{CaptureError, CaptureOptions, InputSummary, Interface, Source, Summary};
 use crate::frame::{Frame, FrameId};
@@ -24,10 +24,19 @@ use crate::warning::Warning;
 /// by default on Linux, 256 on macOS.
 const MAX_OPEN: usize = 200;
 /// Names of addresses kept over all inputs.
-const MAX_NAMES: usize = 262_144;
+pub const MAX_NAMES: usize = 262_144;
 
 /// Place in the merge: time, then the order of the arguments.
 type Place = (Timestamp, u32);
+
+/// What a source is that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// A warning, but an error if there is no other.
+    ErrorIfAll,
+    /// A warning always.
+    Warning,
+}
 
 /// An input that waits for its time.
 struct Planned {
@@ -68,8 +77,9 @@ pub(super) struct Merge {
     duplicates: Duplicates,
     /// Several inputs are open, so that a frame may have a twin.
     overlapping: bool,
+    /// Several inputs were open at the same time.
+    overlapped: bool,
     summaries: Vec<InputSummary>,
-    stretches: Vec<Stretch>,
     interfaces: Vec<Interface>,
     /// Interfaces whose file has ended: the next file of a rotation goes on with them.
     ended: Vec<u32>,
@@ -82,7 +92,12 @@ pub(super) struct Merge {
 
 impl Merge {
     /// Opens the sources, reads each as far as its first frame and puts them in order.
-    pub(super) fn open(sources: Vec<Source>, options: CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+    pub(super) fn open(
+        sources: Vec<Source>,
+        options: CaptureOptions,
+        unreadable: Unreadable,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, CaptureError> {
         let settings = Settings { hash: options.hash, stop };
         let alone = sources.len() == 1;
         if sources.len() > FrameId::MAX_FILES as usize {
@@ -108,7 +123,8 @@ impl Merge {
                 Err(error) => failed.push((name, error.text)),
             }
         }
-        if planned.is_empty()
+        if unreadable == Unreadable::ErrorIfAll
+            && planned.is_empty()
             && let Some((name, text)) = failed.first()
         {
             let more = match failed.len() {
@@ -140,7 +156,7 @@ impl Merge {
             limit: None,
             duplicates: Duplicates::new(),
             overlapping: false,
-            stretches: vec![Stretch::default(); queue.len()],
+            overlapped: false,
             queue,
             summaries,
             interfaces: Vec::new(),
@@ -153,21 +169,36 @@ impl Merge {
         })
     }
 
-    /// The next frame of the merge.
+    /// Goes on to the next frame of the merge; false: there is none.
     #[inline]
-    pub(super) fn next_frame(&mut self) -> Option<Frame<'_>> {
+    pub(super) fn advance(&mut self) -> bool {
         loop {
-            if !self.go_on() {
-                self.choose()?;
+            if !self.go_on() && self.choose().is_none() {
+                return false;
             }
             if self.overlapping && self.is_duplicate() {
                 self.duplicate_frames = self.duplicate_frames.saturating_add(1);
                 continue;
             }
-            break;
+            return true;
         }
+    }
+
+    /// The frame that it stands at.
+    #[inline]
+    pub(super) fn frame(&self) -> Option<Frame<'_>> {
         let slot = self.current.as_ref()?;
         slot.input.frame(slot.file)
+    }
+
+    /// The next frame, and how many interfaces there are.
+    #[inline]
+    pub(super) fn next_frame_and_interfaces(&mut self) -> Option<(Frame<'_>, usize)> {
+        if !self.advance() {
+            return None;
+        }
+        let slot = self.current.as_ref()?;
+        Some((slot.input.frame(slot.file)?, self.interfaces.len()))
     }
 
     /// Octets read as stored, and in all if that is known.
@@ -190,7 +221,7 @@ impl Merge {
             }
         }
         self.warnings.sort_by_key(|warning| warning.file);
-        let mut notes = notes(&self.summaries, &self.stretches, self.duplicate_frames);
+        let mut notes = notes(&self.summaries, self.duplicate_frames);
         if self.waited {
             notes.push(format!(
                 "more files overlap than can be open together (at most {MAX_OPEN}): some waited for others to end, so frames of different files are not always in the order of time and frames in two files may be counted twice"
@@ -209,6 +240,11 @@ impl Merge {
     /// See [`super::Capture::ended`].
     pub(super) fn ended(&self) -> Option<Timestamp> {
         self.summaries.iter().filter_map(|summary| summary.ended).max()
+    }
+
+    /// See [`super::Capture::has_overlapped`].
+    pub(super) const fn has_overlapped(&self) -> bool {
+        self.overlapped
     }
 
     /// The interfaces that were described so far.
@@ -274,6 +310,7 @@ impl Merge {
             self.limit = other.into_iter().chain(planned).min();
             self.current = self.waiting.get_mut(file as usize).and_then(Option::take);
             self.overlapping |= self.open_count > 1;
+            self.overlapped |= self.open_count > 1;
             return Some(());
         }
     }
@@ -336,9 +373,6 @@ impl Merge {
         }
         if let Some(problem) = closed.problem {
             self.warn(file, problem, true);
-        }
-        if let Some(stretch) = self.stretches.get_mut(file as usize) {
-            *stretch = Stretch { longest_silence: closed.longest_silence };
         }
         if let Some(summary) = self.summaries.get_mut(file as usize) {
             *summary = closed.summary;

@@ -18,8 +18,11 @@ mod pump;
 mod record;
 mod source;
 mod stream;
+mod stretches;
 
 pub use expand::expand;
+pub use notes::notes;
+pub use stretches::Stretch;
 
 use std::io::Read;
 use std::net::IpAddr;
@@ -27,10 +30,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use merge::Merge;
+pub use merge::MAX_NAMES;
+use merge::{Merge, Unreadable};
 
 use crate::frame::Frame;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::warning::Warning;
 
 /// Where a capture comes from.
@@ -74,6 +78,10 @@ pub struct InputSummary {
     pub last: Option<Timestamp>,
     /// When the capture ended, where the file tells (pcapng interface statistics): often later than its last frame.
     pub ended: Option<Timestamp>,
+    /// When it has frames, without pauses of more than five days: first and last times, in the order of time.
+    pub stretches: Vec<Stretch>,
+    /// Longest time between a frame and the next later one.
+    pub longest_silence: Span,
     /// The file was read to its proper end.
     pub complete: bool,
     /// Snap length of the file or of its interfaces, if it cut any frame.
@@ -112,6 +120,13 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
+impl Summary {
+    /// Where the recording stood still, because no input has any frame for more than five days: the last time before and the first after each pause.
+    pub fn pauses(&self) -> Vec<(Timestamp, Timestamp)> {
+        stretches::pauses(&self.inputs)
+    }
+}
+
 /// One or several captures, read as one.
 pub struct Capture {
     merge: Merge,
@@ -124,20 +139,49 @@ impl Capture {
         Self::open_until(sources, options, Arc::default())
     }
 
+    /// Opens one source of many that are read apart: as they are read together, one that cannot be opened is a warning.
+    pub fn open_one_of_many(source: Source, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
+        Ok(Self { merge: Merge::open(vec![source], *options, Unreadable::Warning, stop)? })
+    }
+
     /// As [`Capture::open`]; a read that waits for an input that stalls ends when `stop` becomes true, and the input is then incomplete.
     pub fn open_until(sources: Vec<Source>, options: &CaptureOptions, stop: Arc<AtomicBool>) -> Result<Self, CaptureError> {
-        Ok(Self { merge: Merge::open(sources, *options, stop)? })
+        Ok(Self { merge: Merge::open(sources, *options, Unreadable::ErrorIfAll, stop)? })
     }
 
     /// The next frame; `None` at the end of the last input.
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        self.merge.next_frame()
+        if self.advance() { self.frame() } else { None }
+    }
+
+    /// Goes on to the next frame; false at the end of the last input.
+    #[inline]
+    pub fn advance(&mut self) -> bool {
+        self.merge.advance()
+    }
+
+    /// The frame that it stands at.
+    #[inline]
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        self.merge.frame()
+    }
+
+    /// The same, with the number of capture interfaces that were described until then.
+    #[inline]
+    pub fn next_frame_and_interfaces(&mut self) -> Option<(Frame<'_>, usize)> {
+        self.merge.next_frame_and_interfaces()
     }
 
     /// When the capture ended, as far as the inputs that were read to their end tell.
     pub fn ended(&self) -> Option<Timestamp> {
         self.merge.ended()
+    }
+
+    /// Whether inputs have overlapped in time so far: the frame that it stands at, or one before it, is from the time of two of them.
+    #[inline]
+    pub const fn has_overlapped(&self) -> bool {
+        self.merge.has_overlapped()
     }
 
     /// The capture interfaces of the frames so far, in the order of the frames' `interface` index.

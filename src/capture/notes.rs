@@ -3,13 +3,6 @@
 use super::InputSummary;
 use crate::time::{Span, Timestamp};
 
-/// What of an input the notes need beside its summary.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stretch {
-    /// Longest time between a frame and the next later one.
-    pub(super) longest_silence: Span,
-}
-
 /// A shorter time between two files is no gap, whatever the traffic is like.
 const LEAST_GAP: Span = Span::from_secs(1);
 /// Files that overlap by less are neighbours in a rotation whose frames are out of order by some buffer's flush.
@@ -18,8 +11,8 @@ const LEAST_OVERLAP: Span = Span::from_millis(10);
 const MAX_NOTES: usize = 20;
 
 /// Sentences on gaps and overlaps between the inputs, in the order of reading.
-pub(super) fn notes(inputs: &[InputSummary], stretches: &[Stretch], duplicate_frames: u64) -> Vec<String> {
-    let longest = stretches.iter().map(|stretch| stretch.longest_silence).max().unwrap_or(Span::ZERO);
+pub fn notes(inputs: &[InputSummary], duplicate_frames: u64) -> Vec<String> {
+    let longest = inputs.iter().map(|input| input.longest_silence).max().unwrap_or(Span::ZERO);
     let mut gaps = Vec::new();
     let mut overlaps = Vec::new();
     let mut before: Option<(Timestamp, &str)> = None;
@@ -67,33 +60,30 @@ fn limited(mut notes: Vec<String>, what: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn input(name: &str, first: i64, last: i64) -> InputSummary {
+    fn input(name: &str, first: i64, last: i64, silence: i64) -> InputSummary {
         let at = |seconds| Some(Timestamp::new(seconds, 0));
-        InputSummary { name: name.into(), first: at(first), last: at(last), ..InputSummary::default() }
-    }
-
-    fn silence(seconds: i64) -> Stretch {
-        Stretch { longest_silence: Span::from_secs(seconds) }
+        let longest_silence = Span::from_secs(silence);
+        InputSummary { name: name.into(), first: at(first), last: at(last), longest_silence, ..InputSummary::default() }
     }
 
     #[test]
     fn notes_gap_longer_than_every_silence_is_told() {
-        let inputs = [input("a", 0, 60), input("b", 60, 120), input("d", 180, 240)];
-        let found = notes(&inputs, &[silence(5), silence(2), silence(3)], 0);
+        let inputs = [input("a", 0, 60, 5), input("b", 60, 120, 2), input("d", 180, 240, 3)];
+        let found = notes(&inputs, 0);
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("60.000 s without a frame between b and d"), "{found:?}");
     }
 
     #[test]
     fn notes_gap_as_long_as_a_silence_within_a_file_is_not_told() {
-        let inputs = [input("a", 0, 60), input("d", 90, 240)];
-        assert_eq!(notes(&inputs, &[silence(30), silence(3)], 0), Vec::<String>::new());
+        let inputs = [input("a", 0, 60, 30), input("d", 90, 240, 3)];
+        assert_eq!(notes(&inputs, 0), Vec::<String>::new());
     }
 
     #[test]
     fn notes_file_within_another_is_an_overlap_of_its_length() {
-        let inputs = [input("long", 0, 100), input("short", 10, 30), input("next", 100, 130)];
-        let found = notes(&inputs, &[silence(1); 3], 7);
+        let inputs = [input("long", 0, 100, 1), input("short", 10, 30, 1), input("next", 100, 130, 1)];
+        let found = notes(&inputs, 7);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0], "long and short overlap by 20.000 s and were merged by time");
         assert!(found[1].starts_with("7 frames are in two files"));

@@ -42,6 +42,16 @@ Exit status:
   0  the rows were written
   2  they could not be written, or part of the input could not be read (the rest is written, and says so)";
 
+/// What stands under the help of `reduce`.
+const REDUCE_HELP: &str = "\
+Rows come as an Arrow IPC stream on standard input, as `segments --one-of-many` writes them, sorted by
+flow_hash, order_ns, file, frame, part; every row of a flow goes to the same process. The last row
+says how many there were: before it nothing is written. docs/cluster.md is the contract.
+
+Exit status:
+  0  the partial report was written
+  2  it was not: the rows have no end, are not sorted, or do not belong to these inputs";
+
 /// What stands under the help of `wireshark`.
 const WIRESHARK_HELP: &str = "\
 Write the profile where Wireshark looks for profiles, and open the capture with it:
@@ -110,6 +120,14 @@ pub enum Command {
     /// Segments as rows, for jobs on many machines and for tools that query tables
     #[command(after_help = SEGMENTS_HELP)]
     Segments(SegmentsArgs),
+    #[cfg(feature = "arrow")]
+    /// The rows of some flows → a partial report, for jobs on many machines
+    #[command(after_help = REDUCE_HELP)]
+    Reduce(ReduceArgs),
+    #[cfg(feature = "arrow")]
+    /// Partial reports → the report, as if one process had read all inputs
+    #[command(after_help = AFTER_HELP)]
+    Merge(MergeArgs),
     /// What a finding means, when it is not a problem, how to fix it
     Explain(ExplainArgs),
     /// The report on a built-in capture, for a first look
@@ -250,6 +268,9 @@ pub struct SegmentsArgs {
     /// Number the inputs from N, so that those of several runs have numbers of their own
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = INPUT)]
     pub first_file: u32,
+    /// The file is input N (--first-file) of many that are read apart: with what is needed to put their rows together
+    #[arg(long, conflicts_with = "parquet", help_heading = INPUT)]
+    pub one_of_many: bool,
     /// Write to a file, or with --parquet to files in a directory; complete or not at all
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath, help_heading = OUTPUT)]
     pub output: Option<PathBuf>,
@@ -262,6 +283,57 @@ pub struct SegmentsArgs {
     /// Leave the beginnings and ends of payloads out; lengths stay
     #[arg(long, help_heading = OUTPUT)]
     pub headers_only: bool,
+}
+
+#[cfg(feature = "arrow")]
+/// Arguments of `reduce`.
+#[derive(Debug, Args)]
+pub struct ReduceArgs {
+    /// The account of all inputs: their rows with flow_hash 0, as an Arrow IPC stream
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required = true, help_heading = INPUT)]
+    pub inputs: PathBuf,
+    /// Write to a file, complete or not at all
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub output: Option<PathBuf>,
+    /// Overwrite a file that exists
+    #[arg(long, help_heading = OUTPUT)]
+    pub force: bool,
+    /// Thresholds.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+}
+
+#[cfg(feature = "arrow")]
+/// Arguments of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Partial reports, as `reduce` writes them: every one of the job, in any order
+    #[arg(value_name = "PARTIAL", value_hint = ValueHint::FilePath, required = true)]
+    pub partials: Vec<PathBuf>,
+    /// The account of all inputs that the partial reports were made with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required = true, help_heading = INPUT)]
+    pub inputs: PathBuf,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Exit with status 1 if a finding is at least this severe
+    #[arg(long, value_name = "SEVERITY", value_parser = ["info", "warning", "error"], help_heading = OUTPUT)]
+    pub fail_on: Option<String>,
+    /// Pseudonyms.
+    #[command(flatten)]
+    pub anonymize: AnonymizeArgs,
+    /// Selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only these connections, by the number that Wireshark calls tcp.stream
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = SELECTION)]
+    pub stream: Vec<u64>,
+    /// Thresholds.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+    /// An idle timeout that you know and the captures do not show: client=300s, server=10s, 10.0.0.5=60s
+    #[arg(long, value_name = "WHO=TIME", value_delimiter = ',', help_heading = KNOWLEDGE)]
+    pub assume: Vec<String>,
 }
 
 /// Pseudonyms in place of addresses and names.

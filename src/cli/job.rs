@@ -34,12 +34,17 @@ pub fn analyze_sources(
         report.complete = false;
         say("interrupted: the report is on what was read");
     }
+    tell_problems(&report);
+    Ok(report)
+}
+
+/// Tells every problem of the inputs on standard error.
+pub fn tell_problems(report: &Report) {
     for input in &report.inputs {
         for problem in &input.problems {
             say(&format!("{}: {problem}", input.name));
         }
     }
-    Ok(report)
 }
 
 /// Narrows the report to what is shown.

@@ -16,6 +16,8 @@ mod interrupt;
 mod job;
 mod links;
 mod man;
+#[cfg(feature = "arrow")]
+mod merge;
 mod names;
 mod new_file;
 mod options;
@@ -23,6 +25,8 @@ mod output;
 mod pager;
 mod payload;
 mod progress;
+#[cfg(feature = "arrow")]
+mod reduce;
 mod report;
 #[cfg(feature = "arrow")]
 mod segments;
@@ -96,6 +100,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
         Command::Extract(args) => extract::run(&args),
         #[cfg(feature = "arrow")]
         Command::Segments(args) => segments::run(&args),
+        #[cfg(feature = "arrow")]
+        Command::Reduce(args) => reduce::run(&args),
+        #[cfg(feature = "arrow")]
+        Command::Merge(args) => merge::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Wireshark(args) => wireshark::run(&args),

@@ -17,7 +17,7 @@ use super::pager::Pager;
 use super::values::{self, TimeBound};
 use super::{Failure, config, explain, interrupt, links, names};
 use crate::capture::CaptureOptions;
-use crate::options::{AnalysisOptions, Selection, Separate};
+use crate::options::{AnalysisOptions, Assumption, Selection, Separate};
 use crate::render::{FORMATS, Format};
 use crate::report::Severity;
 
@@ -316,7 +316,6 @@ pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Resu
     if max_memory < 1 << 20 {
         return Err(Failure::option("--max-memory", &args.max_memory, "the analysis needs at least 1MiB"));
     }
-    let assume = args.assume.iter().map(|text| values::assumption(text).map_err(|why| Failure::option("--assume", text, &why)));
     Ok(AnalysisOptions {
         thresholds: config::thresholds(&args.thresholds)?,
         separate: self::separate(separate),
@@ -324,10 +323,15 @@ pub fn analysis(args: &AnalysisArgs, separate: &[String], shown: &Shown) -> Resu
         timelines: BTreeSet::new(),
         max_memory,
         all_connections: true,
-        assume: assume.collect::<Result<_, _>>()?,
+        assume: assumptions(&args.assume)?,
         threads,
         is_last: true,
     })
+}
+
+/// Timeouts that the user knows.
+pub fn assumptions(texts: &[String]) -> Result<Vec<Assumption>, Failure> {
+    texts.iter().map(|text| values::assumption(text).map_err(|why| Failure::option("--assume", text, &why))).collect()
 }
 
 #[cfg(test)]

@@ -27,12 +27,12 @@ pub fn run(args: &ReportArgs) -> Result<Status, Failure> {
 }
 
 /// Programs get every connection, people those that a page has room for.
-fn shows_every_connection(format: &Format) -> bool {
+pub fn shows_every_connection(format: &Format) -> bool {
     format.name != crate::render::FORMATS.first().map_or("", |format| format.name)
 }
 
 /// 1 if a finding that is shown is at least as severe as `--fail-on` says.
-fn findings_status(report: &Report, fail_on: Option<&str>) -> Status {
+pub fn findings_status(report: &Report, fail_on: Option<&str>) -> Status {
     let limit = fail_on.and_then(options::severity);
     match limit {
         Some(limit) if report.findings.iter().any(|finding| finding.severity >= limit) => Status::Findings,

@@ -28,8 +28,15 @@ pub fn run(args: &SegmentsArgs) -> Result<Status, Failure> {
         return Err(Failure::new("rows in binary form are nothing for a terminal: pipe them on, or name a file, -o FILE"));
     }
     let input = Input::check(&args.input, None)?;
-    let settings =
-        Settings { separate: options::separate(&args.input.separate), first_file: args.first_file, headers_only: args.headers_only };
+    let settings = Settings {
+        separate: options::separate(&args.input.separate),
+        first_file: args.first_file,
+        headers_only: args.headers_only,
+        one_of_many: args.one_of_many,
+    };
+    if args.one_of_many && settings.separate.interface {
+        return Err(Failure::new("--separate interface: interfaces are numbered in each input, so --one-of-many cannot keep them apart"));
+    }
     let interrupted = interrupt::flag_on_signals()?;
     let files = capture::expand(&input.files, input.recursive).map_err(|error| Failure::new(&error.to_string()))?;
     let job = Job { input: Input { files, recursive: false, ..input }, settings, interrupted };
@@ -73,6 +80,12 @@ impl Job {
                 &self.settings.first_file.to_string(),
                 &format!("inputs are numbered up to {}", FrameId::MAX_FILES.saturating_sub(1)),
             ));
+        }
+        if self.settings.one_of_many {
+            let [source] = <[_; 1]>::try_from(sources)
+                .map_err(|sources| Failure::new(&format!("--one-of-many reads one input, these are {}", sources.len())))?;
+            return Capture::open_one_of_many(source, &self.input.capture, Arc::clone(&self.interrupted))
+                .map_err(|error| Failure::new(&error.to_string()));
         }
         Capture::open_until(sources, &self.input.capture, Arc::clone(&self.interrupted)).map_err(|error| Failure::new(&error.to_string()))
     }

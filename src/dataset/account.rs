@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::one_of_many::OneOfMany;
 use crate::capture::Summary;
-use crate::decode::IP_FRAGMENT;
+use crate::decode::{FirstFragments, IP_FRAGMENT, Names};
 use crate::frame::{Frame, FrameId};
 use crate::time::Timestamp;
 
@@ -28,13 +29,17 @@ pub struct Account {
     /// Of these, sFlow samples.
     pub sampled: u64,
     /// Of these, first fragments whose later ones a filter left out.
-    pub first_fragments: u64,
+    pub first_fragments: FirstFragments,
     /// TCP datagrams in fragments that never became whole.
     pub incomplete_datagrams: u64,
+    /// The names of where segments were captured.
+    pub names: Names,
     /// What the reader knew at its end.
     pub summary: Summary,
     /// The user interrupted.
     pub stopped: bool,
+    /// What the inputs say of themselves for those who read the others.
+    pub(super) one_of_many: Option<OneOfMany>,
     /// Of each input: frames with segments, and the latest time reached.
     inputs: Vec<InputState>,
     /// Stands in for an input that cannot be.

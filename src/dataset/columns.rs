@@ -11,6 +11,7 @@ use arrow_array::{Array, BinaryArray, Int32Array, Int64Array, RecordBatch, Strin
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use super::flow_hash::FLOW_HASH;
+use super::frame_hash::FRAME_HASH;
 use super::{DatasetError, SCHEMA};
 
 /// Rows of a full batch: with both excerpts full and the longest names they are below 16 MiB.
@@ -149,12 +150,14 @@ columns! {
     text: StringBuilder, StringArray, DataType::Utf8, true;
     /// The number of it.
     number: Int64Builder, Int64Array, DataType::Int64, true;
+    /// See [`super::frame_hash()`]; with `--one-of-many`, in rows of one frame.
+    frame_hash: Int64Builder, Int64Array, DataType::Int64, true;
 }
 
 /// The schema, with its version in the metadata.
 pub fn schema() -> SchemaRef {
     static ONCE: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let metadata = [(super::SCHEMA_KEY, SCHEMA), (super::FLOW_HASH_KEY, FLOW_HASH)];
+        let metadata = [(super::SCHEMA_KEY, SCHEMA), (super::FLOW_HASH_KEY, FLOW_HASH), (super::FRAME_HASH_KEY, FRAME_HASH)];
         let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         Arc::new(Schema::new_with_metadata(fields(), metadata))
     });

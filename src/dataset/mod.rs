@@ -11,21 +11,29 @@ mod account;
 mod columns;
 mod facts;
 mod flow_hash;
+mod frame_hash;
+mod inputs;
+mod interfaces;
 mod messages;
+mod one_of_many;
 mod reading;
 mod rows;
 mod stream;
 #[cfg(feature = "parquet")]
 mod tables;
+mod twins;
 
 pub use account::Account;
 pub use columns::{BATCH_ROWS, schema};
 pub use flow_hash::{FLOW_HASH, flow_hash};
+pub use frame_hash::{FRAME_HASH, frame_hash};
+pub use inputs::{Inputs, Place};
 pub use reading::Settings;
 pub use rows::{Batch, Content, Fact, Places, Row};
 pub use stream::{Stream, write_stream};
 #[cfg(feature = "parquet")]
 pub use tables::{TABLES, write_tables};
+pub use twins::{Dropped, Twins};
 
 use std::io;
 
@@ -37,6 +45,8 @@ pub const SCHEMA: &str = "afterfin.segments/1";
 pub const SCHEMA_KEY: &str = "afterfin.schema";
 /// The key of the flow hash's version in the schema's metadata.
 pub const FLOW_HASH_KEY: &str = "afterfin.flow_hash";
+/// The key of the frame hash's version in the schema's metadata.
+pub const FRAME_HASH_KEY: &str = "afterfin.frame_hash";
 
 /// Bits of the column `marks`.
 pub mod marks {
@@ -50,6 +60,12 @@ pub mod marks {
     pub const SACK_PERMITTED: i32 = 8;
     /// A Fast Open option.
     pub const FAST_OPEN: i32 = 16;
+    /// Of its datagram only the first fragment was captured.
+    pub const FIRST_FRAGMENT: i32 = 32;
+    /// And others told how long it is.
+    pub const MEASURED: i32 = 64;
+    /// An sFlow sample.
+    pub const SAMPLED: i32 = 128;
 }
 
 /// What a row is: the column `kind`.
@@ -73,10 +89,14 @@ pub enum RowKind {
     Name,
     /// The end: nothing follows.
     End,
+    /// A frame that is no segment, so that the same one in another input is found (`--one-of-many`).
+    OtherFrame,
+    /// An endpoint that was seen to be a server (`--one-of-many`).
+    Server,
 }
 
 impl RowKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Segment,
         Self::IcmpQuote,
         Self::IncompleteDatagram,
@@ -86,6 +106,8 @@ impl RowKind {
         Self::Interface,
         Self::Name,
         Self::End,
+        Self::OtherFrame,
+        Self::Server,
     ];
 
     /// The number in the column.
@@ -110,6 +132,8 @@ impl RowKind {
             Self::Interface => "interface",
             Self::Name => "name",
             Self::End => "end",
+            Self::OtherFrame => "other-frame",
+            Self::Server => "server",
         }
     }
 }
@@ -153,6 +177,9 @@ pub enum DatasetError {
         /// As they came.
         read: u64,
     },
+    /// The account of the inputs does not fit.
+    #[error("the account of the inputs: {0}")]
+    Account(String),
     /// Something follows the last row.
     #[error("rows follow the end row")]
     AfterEnd,

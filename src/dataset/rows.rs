@@ -31,6 +31,22 @@ impl Places {
         self.stacks.name(number)
     }
 
+    /// Gives numbers to names that will come.
+    pub(super) fn add(&mut self, stacks: &[String], sub_interfaces: &[String]) {
+        for name in stacks {
+            self.stacks.number(name);
+        }
+        for name in sub_interfaces {
+            self.sub_interfaces.number(name);
+        }
+    }
+
+    /// The names by their numbers.
+    pub fn names(&self) -> crate::decode::Names {
+        let with_none = |names: &Names| std::iter::once(String::new()).chain(names.names.iter().cloned()).collect();
+        crate::decode::Names { stacks: with_none(&self.stacks), sub_interfaces: with_none(&self.sub_interfaces) }
+    }
+
     /// The kernel's interface of a [`Vantage::interface`]; empty where there is none.
     pub fn sub_interface(&self, interface: u32) -> &str {
         self.sub_interfaces.name(u16::try_from(interface >> 16).unwrap_or_default())
@@ -72,6 +88,10 @@ pub struct Row<'a> {
     pub order: Timestamp,
     /// Which of the frame's segments.
     pub part: i32,
+    /// Bits of [`marks`]; 0 where a row has none.
+    pub marks: i32,
+    /// See [`super::frame_hash()`].
+    pub frame_hash: Option<i64>,
     /// What it holds.
     pub content: Content<'a>,
 }
@@ -98,8 +118,39 @@ pub enum Content<'a> {
         /// As in [`Segment::tenant`].
         tenant: u32,
     },
+    /// A frame that is no segment.
+    OtherFrame {
+        /// The frame.
+        frame: FrameId,
+        /// When it was captured.
+        time: Timestamp,
+        /// `skipped` or `malformed`.
+        what: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// An endpoint that was seen to be a server.
+    Server {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The frame that showed it first in its input.
+        frame: FrameId,
+    },
     /// About frames, inputs, interfaces or names.
     Fact(Fact<'a>),
+}
+
+impl Content<'_> {
+    /// The frame that it is about; of an incomplete datagram, that of its first fragment.
+    pub fn frame(&self) -> Option<FrameId> {
+        match self {
+            Self::Segment(segment) => Some(segment.frame),
+            Self::IcmpQuote(quote) => Some(quote.frame),
+            Self::IncompleteDatagram(datagram) => Some(datagram.frame),
+            Self::ShortHeader { frame, .. } | Self::OtherFrame { frame, .. } | Self::Server { frame, .. } => Some(*frame),
+            Self::Fact(_) => None,
+        }
+    }
 }
 
 /// Something that is told of frames, inputs, interfaces or names: `docs/cluster.md` lists the items.
@@ -197,6 +248,14 @@ impl<'a> Reader<'a> {
                 let (src, dst) = self.endpoints()?;
                 Content::ShortHeader { frame: self.frame()?, time: self.time()?, src, dst, tenant: value!(self, tenant)?.cast_unsigned() }
             }
+            RowKind::OtherFrame => {
+                let (what, reason) = (value!(self, item)?, value!(self, text)?);
+                Content::OtherFrame { frame: self.frame()?, time: self.time()?, what, reason }
+            }
+            RowKind::Server => {
+                let (high, low, port) = (value!(self, src_hi)?, value!(self, src_lo)?, field!(self, src_port)?);
+                Content::Server { endpoint: self.endpoint(high, low, port, "src_lo")?, frame: self.frame()? }
+            }
             RowKind::Frames | RowKind::Input | RowKind::Interface | RowKind::Name | RowKind::End => Content::Fact(Fact {
                 kind,
                 file: value!(self, file)?,
@@ -206,7 +265,14 @@ impl<'a> Reader<'a> {
                 number: optional!(self, number),
             }),
         };
-        Ok(Row { flow_hash: value!(self, flow_hash)?, order: Timestamp(value!(self, order_ns)?), part: value!(self, part)?, content })
+        Ok(Row {
+            flow_hash: value!(self, flow_hash)?,
+            order: Timestamp(value!(self, order_ns)?),
+            part: value!(self, part)?,
+            marks: optional!(self, marks).unwrap_or(0),
+            frame_hash: optional!(self, frame_hash),
+            content,
+        })
     }
 
     fn wrong(self, column: &'static str, why: &'static str) -> DatasetError {
@@ -223,20 +289,20 @@ impl<'a> Reader<'a> {
         value!(self, ts_ns).map(Timestamp)
     }
 
+    fn endpoint(self, high: i64, low: i64, port: u16, column: &'static str) -> Result<Endpoint, DatasetError> {
+        let address = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
+        let address = std::net::Ipv6Addr::from_bits(address);
+        match (value!(self, ip_version)?, address.to_ipv4_mapped()) {
+            (4, Some(address)) => Ok(Endpoint::v4(address.octets(), port)),
+            (6, _) => Ok(Endpoint::v6(address.octets(), port)),
+            _ => Err(self.wrong(column, "is no address of its IP version")),
+        }
+    }
+
     fn endpoints(self) -> Result<(Endpoint, Endpoint), DatasetError> {
-        let version = value!(self, ip_version)?;
-        let endpoint = |high: i64, low: i64, port: u16, column| {
-            let address = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
-            let address = std::net::Ipv6Addr::from_bits(address);
-            match (version, address.to_ipv4_mapped()) {
-                (4, Some(address)) => Ok(Endpoint::v4(address.octets(), port)),
-                (6, _) => Ok(Endpoint::v6(address.octets(), port)),
-                _ => Err(self.wrong(column, "is no address of its IP version")),
-            }
-        };
         Ok((
-            endpoint(value!(self, src_hi)?, value!(self, src_lo)?, field!(self, src_port)?, "src_lo")?,
-            endpoint(value!(self, dst_hi)?, value!(self, dst_lo)?, field!(self, dst_port)?, "dst_lo")?,
+            self.endpoint(value!(self, src_hi)?, value!(self, src_lo)?, field!(self, src_port)?, "src_lo")?,
+            self.endpoint(value!(self, dst_hi)?, value!(self, dst_lo)?, field!(self, dst_port)?, "dst_lo")?,
         ))
     }
 

@@ -48,6 +48,12 @@ pub fn write_stream(
             write(&mut columns)?;
         }
     }
+    for server in account.one_of_many.iter().flat_map(|one| &one.servers) {
+        columns.server(server, settings.first_file);
+        if columns.rows >= BATCH_ROWS {
+            write(&mut columns)?;
+        }
+    }
     write(&mut columns)?;
     let says = if account.is_complete() { COMPLETE } else { INCOMPLETE };
     columns.fact(&OwnedFact {

@@ -40,7 +40,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// Columns that hardly ever repeat a value: their differences take 13 % less room than a dictionary, and half the time (measured on the workload *web*).
 const RISING: [&str; 7] = ["order_ns", "ts_ns", "frame", "seq", "ack", "tsval", "tsecr"];
 /// Columns of the stream that a table of segments has no use for.
-const NOT_OF_SEGMENTS: [&str; 4] = ["kind", "item", "text", "number"];
+const NOT_OF_SEGMENTS: [&str; 5] = ["kind", "item", "text", "number", "frame_hash"];
 
 impl From<ParquetError> for DatasetError {
     fn from(error: ParquetError) -> Self {

@@ -34,6 +34,8 @@ struct Copy {
     tail: Vec<u8>,
     /// The datagram of which it is the first fragment.
     first_of: Option<DatagramKey>,
+    /// Another one told how long it is.
+    is_measured: bool,
 }
 
 impl Copy {
@@ -45,7 +47,7 @@ impl Copy {
             frame, time, time_unknown, src, dst, tenant, seq, ack, flags, window, options, payload_length, ttl, ip_id, discarded, vantage,
             head: &[], tail: &[],
         };
-        Self { segment: without_octets, head: head.to_vec(), tail: tail.to_vec(), first_of }
+        Self { segment: without_octets, head: head.to_vec(), tail: tail.to_vec(), first_of, is_measured: false }
     }
 
     fn segment(&self) -> Segment<'_> {
@@ -204,7 +206,7 @@ impl Firsts {
             if let Some(length) = length.filter(|length| *length > copy.segment.payload_length) {
                 copy.segment.payload_length = length;
                 copy.tail.clear(); // the end was not captured
-                self.measured = self.measured.saturating_add(1);
+                copy.is_measured = true;
             }
         }
         self.ready.extend(queue.segments);
@@ -221,6 +223,7 @@ impl Firsts {
             if copy.first_of.is_none_or(|key| self.last_taken == Some(key) || is_there(&key)) {
                 self.last_taken = copy.first_of.or(self.last_taken);
                 self.taken = self.taken.saturating_add(u64::from(copy.first_of.is_some()));
+                self.measured = self.measured.saturating_add(u64::from(copy.is_measured));
                 return self.current.insert(copy).segment().into();
             }
         }

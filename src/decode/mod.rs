@@ -3,9 +3,9 @@
 //! One loop (`walk`) reads a header per step; `link` and `tunnel` hold one file per link type and per encapsulation. Headers are read leniently:
 //! twenty octets of TCP header make a segment, whatever the snap length cut after them, and payload lengths come from the IP header.
 
-use crate::capture::Interface;
 use crate::decode::firsts::Firsts;
 use crate::decode::fragments::{DatagramKey, Fragments, Origin, TCP};
+use crate::decode::last_times::LastTimes;
 use crate::decode::link::LinkReader;
 use crate::decode::parts::{Aggregate, Parts};
 use crate::decode::plain::Plain;
@@ -24,7 +24,9 @@ mod fragments;
 mod icmp;
 mod ip4;
 mod ip6;
+mod last_times;
 mod link;
+mod names;
 mod parts;
 mod plain;
 mod protocol;
@@ -33,6 +35,8 @@ mod tcp;
 mod tunnel;
 mod view;
 mod walk;
+
+pub use names::Names;
 
 /// How to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -98,7 +102,7 @@ pub struct Decoder {
     assembled: [Vec<u8>; 2],
     /// What the last frame was a fragment of.
     datagram: Option<u64>,
-    last_time: Timestamp,
+    last_times: LastTimes,
     parts: Parts,
     sampled: u64,
 }
@@ -116,7 +120,7 @@ impl Decoder {
             met: None,
             assembled: [Vec::new(), Vec::new()],
             datagram: None,
-            last_time: Timestamp::default(),
+            last_times: LastTimes::default(),
             parts: Parts::new(),
             sampled: 0,
         }
@@ -125,14 +129,13 @@ impl Decoder {
     /// Decodes one frame. A reassembled datagram borrows from the decoder. Of a frame with several packets it gives the first segment, and
     /// [`Decoder::more`] the others.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        let Self { options, link, stacks, sub_interfaces, fragments, firsts, met, assembled, datagram, last_time, parts, sampled } = self;
+        let Self { options, link, stacks, sub_interfaces, fragments, firsts, met, assembled, datagram, last_times, parts, sampled } = self;
         *datagram = None;
         if met.take() == Some((frame.id, true)) {
             return Decoded::Waits;
         }
         parts.cursor.frame = None;
-        let time = frame.time.unwrap_or(*last_time);
-        *last_time = time;
+        let time = last_times.take(frame);
         if link.0 != frame.link_type.0 {
             *link = (frame.link_type.0, link::reader(frame.link_type.0));
         }
@@ -210,8 +213,8 @@ impl Decoder {
 
     /// Looks whether the frame tells something of the first fragments that are held back; true if its own segment waits behind one.
     fn meet(&mut self, frame: &Frame<'_>) -> bool {
-        let Self { options, stacks, sub_interfaces, firsts, last_time, .. } = self;
-        let time = frame.time.unwrap_or(*last_time);
+        let Self { options, stacks, sub_interfaces, firsts, last_times, .. } = self;
+        let time = last_times.of(frame);
         firsts.age(time);
         let Some(reader) = link::reader(frame.link_type.0) else { return false };
         let view = View::new(frame.captured, frame.wire_length).without_trailer(u32::from(frame.fcs_octets));
@@ -242,7 +245,8 @@ impl Decoder {
         if self.parts.cursor.frame != Some(frame.id) {
             return None;
         }
-        match next_part(frame, self.last_time, self.options.separate, &mut self.stacks, &mut self.parts, &mut self.sampled) {
+        let time = self.last_times.of(frame);
+        match next_part(frame, time, self.options.separate, &mut self.stacks, &mut self.parts, &mut self.sampled) {
             Decoded::Segment(segment) => Some(segment),
             _ => None,
         }
@@ -265,34 +269,9 @@ impl Decoder {
         self.datagram
     }
 
-    /// Names a vantage for people: interface, the kernel's interface where the capture tells it, encapsulation.
-    ///
-    /// [`Vantage::interface`] holds the capture interface in its low 16 bits. Its high 16 bits number the kernel's interfaces (SLL2, NFLOG, PKTAP)
-    /// from 1 in the order of their first frames; 0 is none.
-    pub fn describe(&self, vantage: &Vantage, interfaces: &[Interface]) -> String {
-        let [high_1, high_0, low_1, low_0] = vantage.interface.to_be_bytes();
-        let number = u16::from_be_bytes([low_1, low_0]);
-        let interface = interfaces.get(usize::from(number));
-        let mut text = match interface.and_then(|interface| interface.name.as_deref()) {
-            Some(name) => name.to_owned(),
-            None => format!("interface {number}"),
-        };
-        let sub_interface = self.sub_interfaces.name(u16::from_be_bytes([high_1, high_0]));
-        if !sub_interface.is_empty() {
-            text.push_str(" (");
-            text.push_str(sub_interface);
-            text.push(')');
-        }
-        let stack = if vantage.stack == 0 {
-            interface.and_then(|interface| link::reader(interface.link_type)).map(|reader| reader.name)
-        } else {
-            self.stacks.names().get(usize::from(vantage.stack)).map(String::as_str)
-        };
-        if let Some(stack) = stack {
-            text.push_str(", ");
-            text.push_str(stack);
-        }
-        text
+    /// The names of where segments were captured so far.
+    pub fn names(&self) -> Names {
+        Names { stacks: self.stacks.names().to_vec(), sub_interfaces: self.sub_interfaces.names().to_vec() }
     }
 
     /// The kernel's interface of a [`Vantage::interface`], by its name or index; empty where the capture does not tell it.

@@ -247,6 +247,11 @@ impl SubInterfaces {
         number_of(next)
     }
 
+    /// The names, by number; that of 0 is empty.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The name of number `number`; empty for 0.
     pub fn name(&self, number: u16) -> &str {
         self.names.get(usize::from(number)).map_or("", String::as_str)

@@ -199,7 +199,7 @@ fn waits(connections: &Connections, observer: &Observer) -> BTreeMap<Endpoint, V
 /// The links, both ways. A translated SYN must be answered by the same SYN-ACK number, where both are known.
 fn legs(connections: &Connections, observer: &Observer) -> BTreeMap<usize, Vec<(usize, Relation)>> {
     let mut legs: BTreeMap<usize, Vec<(usize, Relation)>> = BTreeMap::new();
-    for link in &observer.legs.links {
+    for link in &observer.across.legs.links {
         let (Some(first), Some(second)) = (connections.seen(link.first), connections.seen(link.second)) else { continue };
         let isns = (first.syn_ack(), second.syn_ack());
         if link.relation == Relation::Nat && matches!(isns, (Some(a), Some(b)) if a != b) {

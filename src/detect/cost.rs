@@ -42,7 +42,7 @@ pub fn cost(findings: &[Finding], context: &Context<'_>) -> Cost {
         }
         use_of.add(&seen.facts(), context.end);
     }
-    let pairs = context.observer.samples.servers.values().flat_map(|seen| seen.clients.values());
+    let pairs = context.observer.across.samples.servers.values().flat_map(|seen| seen.clients.values());
     cost.handshakes_avoidable = pairs.filter(|pair| churn::is_churn(pair)).map(|pair| pair.avoidable).sum();
     cost.time_wait = time_wait(use_of.by_host, use_of.first.unwrap_or_default(), context.end);
     cost.ports = ports(use_of.by_pair);

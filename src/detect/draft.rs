@@ -237,7 +237,7 @@ fn retry_verdict(case: &Case) -> (Retry, String) {
 fn next(case: &Case, context: &Context<'_>) -> Next {
     let request = &case.request;
     let mut next = Next { retried: Retried::Unknown, stream: None, frame: None, after: None, answered: None, surfaced: None };
-    let suspect = request.suspect.and_then(|at| context.observer.retries.get(at));
+    let suspect = case.fate.suspect.and_then(|at| context.observer.across.retries.get(at));
     if let Some(suspect) = suspect {
         if let Some(retry) = suspect.retry {
             next.retried = if retry.by == Recognition::SameRequest { Retried::Yes } else { Retried::Probably };
@@ -260,6 +260,7 @@ fn surfaced(case: &Case, context: &Context<'_>) -> Option<Surfaced> {
     let label = crate::observe::legs::label_hash(&request.label());
     context
         .observer
+        .across
         .retries
         .surfaced
         .iter()

@@ -149,7 +149,7 @@ fn of_many(lost: &[Finding], context: &Context<'_>) -> Vec<Finding> {
     };
     let mut findings: Vec<Finding> = context.hops.iter().filter(|hop| !hop.translated).filter_map(mismatch).collect();
     let late = keepalive_too_slow::LateProbes::gather(context);
-    for (server, seen) in &context.observer.samples.servers {
+    for (server, seen) in &context.observer.across.samples.servers {
         let Some(known) = context.timers.of(*server) else { continue };
         findings.extend(request_limit_close::judge(*server, known, context));
         findings.extend(age_limit_close::judge(*server, known, context));

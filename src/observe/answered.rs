@@ -4,7 +4,6 @@
 //! algorithm R), so that the rare long silences are shown beside millions of short ones. The random numbers come from a fixed start
 //! (splitmix64, Steele et al. 2014): the same capture gives the same dots.
 
-use super::request::Request;
 use crate::frame::FrameId;
 use crate::time::Span;
 
@@ -35,16 +34,10 @@ struct Bucket {
 }
 
 /// The sample.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AnsweredRequests {
     buckets: Vec<Bucket>,
     state: u64,
-}
-
-impl Default for AnsweredRequests {
-    fn default() -> Self {
-        Self { buckets: vec![Bucket::default(); BUCKETS], state: 0 }
-    }
 }
 
 /// The bucket of an idle time; `None` if it is too short to count.
@@ -58,14 +51,17 @@ fn bucket(idle: Span) -> Option<usize> {
 }
 
 impl AnsweredRequests {
-    /// This request of connection `stream` was answered.
-    pub fn request(&mut self, request: &Request, stream: u64) {
-        if let Some(idle) = request.idle {
-            self.add(AnsweredRequest { idle, stream, frame: request.mark.frame });
+    /// A request of connection `stream` that began with `frame` was answered; `idle` before it, if that is known.
+    pub fn request(&mut self, idle: Option<Span>, frame: FrameId, stream: u64) {
+        if let Some(idle) = idle {
+            self.add(AnsweredRequest { idle, stream, frame });
         }
     }
 
     fn add(&mut self, request: AnsweredRequest) {
+        if self.buckets.is_empty() {
+            self.buckets.resize(BUCKETS, Bucket::default());
+        }
         let Some(bucket) = bucket(request.idle).and_then(|at| self.buckets.get_mut(at)) else { return };
         bucket.count = bucket.count.saturating_add(1);
         if bucket.kept.len() < KEPT {

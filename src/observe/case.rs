@@ -1,7 +1,10 @@
 //! A request whose fate is known as far as the capture shows it, with the facts of its connection that the detectors need: it
 //! stands alone, so that the connection may go on (or start over).
 
+use serde::{Deserialize, Serialize};
+
 use super::request::Request;
+use super::told::Fate;
 use crate::endpoint::Endpoint;
 use crate::tcp::Connection;
 use crate::tcp::connection::Close;
@@ -14,7 +17,7 @@ const CROSSING_AT_LEAST: Span = Span::from_millis(250);
 const ORDER_TRUSTED: Span = Span::from_millis(5);
 
 /// A finished request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
     /// Index of the connection in the tracker.
     pub connection: usize,
@@ -52,6 +55,8 @@ pub struct Case {
     pub last_frame: Mark,
     /// A longer silence before it than any that the connection survived.
     pub longest_survived: Option<Span>,
+    /// What other connections had to do with it.
+    pub fate: Fate,
 }
 
 /// The shortest time from a SYN or a payload of the client to the server's acknowledgement of it.
@@ -98,6 +103,7 @@ impl Case {
             server_floor: answer_floor(connection),
             last_frame: connection.last,
             longest_survived,
+            fate: Fate::default(),
             request,
         }
     }

@@ -1,6 +1,8 @@
 //! Closes of idle connections by one side, in bounded memory: their idle times, and apart from these the closes that an event explains
 //! (a reload, a process that ends: catalogue S-16).
 
+use serde::{Deserialize, Serialize};
+
 use super::distribution::Distribution;
 use crate::tcp::half::Mark;
 use crate::time::{Span, Timestamp};
@@ -23,7 +25,7 @@ const KEPT_EVENTS: usize = 64;
 const KEPT_FACTS: usize = 256;
 
 /// One close while nothing was outstanding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloseFacts {
     /// Connection.
     pub stream: u64,

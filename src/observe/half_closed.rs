@@ -1,12 +1,14 @@
 //! Connections that one side closed while the other acknowledged it and stayed.
 
+use serde::{Deserialize, Serialize};
+
 use crate::endpoint::Side;
 use crate::report::How;
 use crate::tcp::half::Mark;
 use crate::tcp::{Connection, Step};
 
 /// One side closed, the other acknowledged and stayed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct HalfClosedSpan {
     /// Who closed.
     pub closer: Side,

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::app::Label;
 use crate::endpoint::Side;
 use crate::report::RstShape;
@@ -18,7 +20,7 @@ const LAST_EVENTS: usize = 64;
 const FULL_EVENTS: usize = 200_000;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// SYN.
     Syn,
@@ -67,7 +69,7 @@ pub enum What {
 }
 
 /// One event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Where it began.
     pub mark: Mark,
@@ -82,7 +84,7 @@ pub struct Event {
 }
 
 /// The events of one connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Log {
     first: Vec<Event>,
     last: VecDeque<Event>,

@@ -4,6 +4,7 @@
 //! whose fate is open, the finished [`Case`]s that may become findings, and the event log for the timeline; and over all connections
 //! the [`samples`] that `infer` turns into timers, and the [`retry`] watch.
 
+pub mod across;
 pub mod answered;
 pub mod case;
 mod chronicle;
@@ -21,9 +22,11 @@ pub mod retry;
 pub mod sampler;
 pub mod samples;
 pub mod sights;
+pub mod told;
 pub mod waiting;
 mod watch;
 
+pub use across::Across;
 pub use case::Case;
 pub use half_closed::HalfClosedSpan;
 pub use observer::{HalfClosedTimes, Observer};

@@ -1,17 +1,16 @@
 //! Reads the tracker's steps and keeps what the end needs.
 
-use super::answered::AnsweredRequests;
+use super::across::Across;
 use super::case::Case;
 use super::half_closed::{self, HalfClosedSpan};
-use super::legs::{Caller, Legs, label_hash};
+use super::legs::label_hash;
 use super::log::{Event, Log, What as Logged};
 use super::path::{Hops, PathWatch};
 use super::points::Points;
 use super::request::Request;
-use super::retry::{RetryWatch, SentRequest, SurfacedError, SuspectRequest};
 use super::sampler;
-use super::samples::{Samples, SeenGap};
 use super::sights;
+use super::told::{Answered, Requested, Teller, Told};
 use super::waiting;
 use super::watch::{Watch, Watches};
 use crate::app::{Label, What};
@@ -41,7 +40,6 @@ pub struct HalfClosedTimes(pub Option<(Timestamp, Timestamp)>);
 #[derive(Debug)]
 pub struct Observer {
     idle_gap: Span,
-    retry_window: Span,
     pub(super) options: AnalysisOptions,
     pub(super) watches: Watches,
     /// Allocations of requests and logs that are over, to be used again: no allocation per request.
@@ -51,16 +49,10 @@ pub struct Observer {
     pub(super) spare_logs: Vec<Box<Log>>,
     /// The hops of the capture.
     pub hops: Hops,
-    /// Idle times.
-    pub samples: Samples,
-    /// What happened next.
-    pub retries: RetryWatch,
-    /// Connections that belong together.
-    pub legs: Legs,
     /// Places that saw the same segments.
     pub points: Points,
-    /// A sample of the requests that were answered.
-    pub answered: AnsweredRequests,
+    /// What spans connections.
+    pub across: Across,
 }
 
 impl Observer {
@@ -68,18 +60,56 @@ impl Observer {
     pub fn new(options: &AnalysisOptions) -> Self {
         Self {
             idle_gap: options.thresholds.idle_gap,
-            retry_window: options.thresholds.retry_window,
             options: options.clone(),
             watches: Watches::default(),
             spare_requests: Vec::new(),
             spare_logs: Vec::new(),
             hops: Hops::default(),
-            samples: Samples::default(),
-            retries: RetryWatch::default(),
-            legs: Legs::default(),
             points: Points::default(),
-            answered: AnsweredRequests::default(),
+            across: Across::new(options.thresholds.retry_window),
         }
+    }
+
+    /// An observer of some connections of a capture: what spans connections is only told, and the hops and places that others have shown are known.
+    pub fn of_some(options: &AnalysisOptions, hops: Hops, points: Points) -> Self {
+        Self { hops, points, across: Across::for_later(), ..Self::new(options) }
+    }
+
+    /// A connection was observed elsewhere.
+    pub fn put(&mut self, at: usize, watch: Box<Watch>) {
+        self.watches.put(at, watch);
+    }
+
+    /// What a connection has to do with others, and what that says of its cases.
+    pub fn take_in(&mut self, teller: &Teller, told: &Told) {
+        let fate = self.across.take(teller, told);
+        if let Told::Concluded { case: Some(case), .. } = told
+            && let Some(watch) = self.watches.get_mut(teller.at)
+        {
+            watch.decide(*case, fate);
+        }
+    }
+
+    /// No segment of the connection is left, but the end of the capture is not known here.
+    pub fn conclude_part(&mut self, at: usize, connection: &Connection) {
+        if self.watches.get(at).is_some_and(|watch| !watch.finished) {
+            self.conclude(at, connection);
+        }
+        if !self.is_log_wanted(at, connection)
+            && let Some(watch) = self.watches.get_mut(at)
+        {
+            watch.log = None;
+        }
+    }
+
+    /// The hops and places, for the next observer of some connections.
+    pub fn into_places(self) -> (Hops, Points) {
+        (self.hops, self.points)
+    }
+
+    /// What is kept of a connection, to be put in elsewhere.
+    pub fn take(&mut self, at: usize) -> Option<Box<Watch>> {
+        self.watches.take(at)
     }
 
     /// What is kept of the connection with this index.
@@ -99,12 +129,6 @@ impl Observer {
             self.finish(at, old, step.mark.time);
         }
         self.watches.begin(step.connection);
-        if step.opened && step.handshake == Handshake::Syn {
-            let retry = self.retries.opened(connection.client_endpoint().ip(), connection.server_endpoint(), connection.stream, step.mark);
-            if let Some(watch) = self.watches.get_mut(step.connection) {
-                watch.retry_of = retry;
-            }
-        }
         if let Some(watch) = self.watches.get_mut(step.connection) {
             if step.restarted {
                 watch.path = PathWatch::default();
@@ -125,7 +149,7 @@ impl Observer {
             }
         }
         if let Some(seen) = &step.seen_before {
-            self.points.seen(seen, step.side == connection.client);
+            self.points.seen(seen, step.mark.frame, step.side == connection.client);
         }
         if step.duplicate || step.of_older_incarnation || self.is_acknowledgement_only(step, connection) {
             return;
@@ -135,14 +159,15 @@ impl Observer {
             && side == step.side
             && first.frame == step.mark.frame
         {
-            let ends = (connection.client_endpoint(), connection.server_endpoint());
-            self.legs.syn(isn.0, step.timestamp_value, step.connection, step.mark, ends.0, ends.1);
+            let told = Told::Syn { isn: isn.0, timestamp: step.timestamp_value, mark: step.mark };
+            self.across.tell(&Teller::of(step.connection, connection), told);
         }
         if step.restarted {
             self.conclude(step.connection, connection.past.as_deref().unwrap_or(connection));
             if let Some(watch) = self.watches.get_mut(step.connection) {
                 watch.half_closed = None;
                 watch.responses = 0;
+                watch.longest_survived = None;
             }
         }
         self.log(step, connection);
@@ -151,7 +176,10 @@ impl Observer {
             waiting::step(&mut watch.waiting_close, watch.pending.as_deref(), watch.responses, step, connection, self.idle_gap);
         }
         if let Some(watch) = self.watches.get_mut(step.connection) {
-            sampler::step(&mut self.samples, &mut watch.sampled, step, connection, self.idle_gap);
+            let (across, teller) = (&mut self.across, Teller::of(step.connection, connection));
+            sampler::step(&mut watch.sampled, step, connection, self.idle_gap, &mut |told| {
+                across.tell(&teller, told);
+            });
         }
         if step.side == connection.client {
             self.client_step(step, connection);
@@ -209,7 +237,7 @@ impl Observer {
         for (at, connection) in connections.followed() {
             self.finish(at, connection, end);
         }
-        self.samples.finish();
+        self.across.finish();
     }
 
     /// The connection is over. If nothing that was observed of it can matter any more, that goes; it returns when the other side had
@@ -249,6 +277,7 @@ impl Observer {
             Some(span) => HalfClosedTimes(Some((span.fin.time, span.ended?.0.time))),
         };
         self.watches.end(at);
+        self.across.forget(at);
         Some(half_closed)
     }
 
@@ -309,10 +338,8 @@ impl Observer {
                 request.octets = request.octets.saturating_add(u32::try_from(payload.end - payload.start).unwrap_or(0));
             }
         }
-        let twice_resent = watch
-            .pending
-            .as_deref()
-            .is_some_and(|r| r.retransmissions >= 2 && r.acked.is_none() && r.response.is_none() && r.suspect.is_none());
+        let twice_resent =
+            watch.pending.as_deref().is_some_and(|r| r.retransmissions >= 2 && r.acked.is_none() && r.response.is_none() && !r.suspected);
         if twice_resent {
             self.suspect(step.connection, connection, step.mark);
         }
@@ -370,10 +397,8 @@ impl Observer {
             ip_id: client.path.last_ip_id,
             in_transaction: connection.dialogue.in_transaction(),
             last_stream: watch.last_stream,
-            caller: Caller::Unknown,
             incarnation: connection.incarnations,
-            suspect: None,
-            retry_of: None,
+            suspected: false,
         };
         if known_answer {
             request.response = Some(step.mark);
@@ -387,12 +412,9 @@ impl Observer {
             request.own_close = Some((How::Fin, step.mark));
         }
         let after_fin = server.effective_fin().is_some() && connection.exists();
-        let (from, to) = (connection.client_endpoint(), connection.server_endpoint());
-        if payload.message.what == What::Request {
-            request.caller = self.legs.request(label_hash(&payload.message.label), step.connection, step.mark, from, to);
-        }
-        let sent = SentRequest { client: from.ip(), caller: request.caller, fingerprint: payload.fingerprint, stream: connection.stream };
-        request.retry_of = self.retries.request(sent, step.mark, self.retry_window).or(watch.retry_of.take());
+        let asks = (payload.message.what == What::Request).then(|| label_hash(&payload.message.label));
+        let told = Requested { asks, fingerprint: payload.fingerprint, mark: step.mark };
+        self.across.tell(&Teller::of(step.connection, connection), Told::Requested(told));
         watch.pending = Some(match self.spare_requests.pop() {
             Some(mut slot) => {
                 *slot = request;
@@ -436,9 +458,18 @@ impl Observer {
                     if covers && request.response.is_none() && !waiting::owes_all(connection) {
                         request.response = Some(step.mark);
                         request.status = payload.message.status;
-                        let gap = request.after_idle_gap.then_some(request.idle).flatten();
-                        answered = Some((*payload, gap.map(|idle| (idle, request.mark, request.wire_idle)), request.retry_of));
-                        self.answered.request(request, connection.stream);
+                        let message = &payload.message;
+                        answered = Some(Answered {
+                            label: label_hash(&request.message.label),
+                            time: step.mark.time,
+                            idle: request.idle,
+                            request: request.mark,
+                            after_idle_gap: request.after_idle_gap,
+                            wire_idle: request.wire_idle,
+                            keep_alive_timeout: message.keep_alive_timeout,
+                            product: message.product,
+                            hand: message.hand,
+                        });
                         if let Some(status) = payload.message.status.filter(|status| UPSTREAM_FAILURES.contains(status)) {
                             surfaced = Some((request.mark, Some(status), request.message.label));
                         }
@@ -462,25 +493,16 @@ impl Observer {
                 request.last_stream = Some(last);
             }
         }
-        let server = connection.server_endpoint();
-        if let Some((payload, idle, retry_of)) = answered {
-            let label = watch.pending.as_deref().map_or(0, |request| label_hash(&request.message.label));
-            self.legs.answered(label, step.connection, step.mark.time);
+        let teller = Teller::of(step.connection, connection);
+        if let Some(answer) = answered {
             watch.responses = watch.responses.saturating_add(1);
-            self.samples.announced(&mut watch.sampled.place, connection, &payload.message);
-            if let Some((idle, mark, wire_idle)) = idle {
+            if let Some(idle) = answer.idle.filter(|_| answer.after_idle_gap) {
                 watch.longest_survived = watch.longest_survived.max(Some(idle));
-                let gap = SeenGap { idle, stream: connection.stream, mark };
-                let host = watch.sampled.host;
-                self.samples.survived(&mut watch.sampled.place, connection, host, gap, wire_idle);
             }
-            if let Some(suspect) = retry_of {
-                self.retries.answered(suspect);
-            }
+            self.across.tell(&teller, Told::Answered(answer));
         }
         if let Some((request, status, label)) = surfaced {
-            let label = label_hash(&label);
-            self.retries.surface(SurfacedError { stream: connection.stream, server, request, mark: step.mark, status, label });
+            self.across.tell(&teller, Told::Surfaced { request, mark: step.mark, status, label: label_hash(&label) });
         }
         if suspicious {
             self.suspect(step.connection, connection, step.mark);
@@ -489,27 +511,21 @@ impl Observer {
 
     fn suspect(&mut self, at: usize, connection: &Connection, noticed: Mark) {
         let Some(request) = self.watches.get_mut(at).and_then(|watch| watch.pending.as_deref_mut()) else { return };
-        if request.suspect.is_some() || request.response.is_some() {
+        if request.suspected || request.response.is_some() {
             return;
         }
+        request.suspected = true;
         let encrypted = request.message.what == What::Encrypted;
-        request.suspect = Some(self.retries.suspect(SuspectRequest {
-            stream: connection.stream,
-            client: connection.client_endpoint().ip(),
-            caller: request.caller,
-            server: connection.server_endpoint(),
-            fingerprint: if encrypted { 0 } else { request.fingerprint },
-            encrypted,
-            sent: request.mark,
-            noticed,
-        }));
+        let fingerprint = if encrypted { 0 } else { request.fingerprint };
+        self.across.tell(&Teller::of(at, connection), Told::Suspected { fingerprint, encrypted, sent: request.mark, noticed });
     }
 
     /// The pending request's fate is sealed: a new turn begins, or nothing more will come.
     fn conclude(&mut self, at: usize, connection: &Connection) {
         let Some(watch) = self.watches.get_mut(at) else { return };
         let Some(request) = watch.pending.as_deref() else { return };
-        self.legs.given_up(label_hash(&request.message.label), at);
+        let label = label_hash(&request.message.label);
+        let (mut failed, mut case) = (None, None);
         if request.response.is_none() {
             let server = connection.server_half();
             let interesting = server.effective_fin().is_some()
@@ -519,8 +535,8 @@ impl Observer {
                 || request.unaccepted.is_some()
                 || request.rst_before.is_some();
             if interesting && watch.cases.len() < KEPT_CASES {
-                let case = Case::close(at, request.clone(), connection, watch.longest_survived);
-                watch.cases.push(case);
+                case = u32::try_from(watch.cases.len()).ok();
+                watch.cases.push(Case::close(at, request.clone(), connection, watch.longest_survived));
             }
             let silent = request.retransmissions >= 2 && request.resets.iter().all(Option::is_none);
             // A FIN that comes after the RST that answered the request (another server's own timer) does not explain it.
@@ -532,8 +548,14 @@ impl Observer {
                 && forgotten
                 && (silent || request.reply_reset().is_some())
             {
-                self.samples.failed(&mut watch.sampled.place, connection, idle);
+                failed = Some(idle);
             }
+        }
+        let fate = self.across.tell(&Teller::of(at, connection), Told::Concluded { label, failed, case });
+        if case.is_some()
+            && let Some(case) = watch.cases.last_mut()
+        {
+            case.fate = fate;
         }
         recycle(&mut self.spare_requests, watch.pending.take());
     }

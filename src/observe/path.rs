@@ -5,6 +5,8 @@
 
 use hashbrown::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::endpoint::Side;
 use crate::segment::{LinkAddress, Vantage};
 use crate::tcp::half::Mark;
@@ -18,7 +20,7 @@ const SAME_SEGMENT: Span = Span::from_millis(50);
 const KEPT_HOPS: usize = 65_535;
 
 /// Where a segment goes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hop {
     /// Interface of the capture (and of the kernel, where it tells).
     pub interface: u32,
@@ -29,9 +31,11 @@ pub struct Hop {
 }
 
 /// A hop of the capture.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct KnownHop {
     hop: Hop,
+    /// The first frame that went there, and the link address that it came from.
+    first: Mark,
     sender: Option<LinkAddress>,
     last: Timestamp,
 }
@@ -62,7 +66,7 @@ impl HopChange {
 }
 
 /// The hops of one direction, allocated once there is a second one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Several {
     hops: [(u16, Timestamp); HOPS],
     count: usize,
@@ -78,7 +82,7 @@ struct Several {
 }
 
 /// A change without its side.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Lasting {
     from: u16,
     left: Timestamp,
@@ -88,7 +92,7 @@ struct Lasting {
 }
 
 /// What one side's segments did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct SidePath {
     first: Option<u16>,
     /// Link address that its latest frame came from.
@@ -101,38 +105,50 @@ struct SidePath {
 }
 
 /// The hops of one connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PathWatch {
     sides: [SidePath; 2],
 }
 
 /// Every hop of the capture.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Hops {
     known: Vec<KnownHop>,
+    #[serde(skip)]
     numbers: HashMap<Hop, u16, ahash::RandomState>,
 }
 
 impl Hops {
     /// The number of the hop that `vantage` shows; `None` once too many are known.
-    fn number(&mut self, vantage: &Vantage, guess: u16, time: Timestamp) -> Option<u16> {
+    fn number(&mut self, vantage: &Vantage, guess: u16, mark: Mark) -> Option<u16> {
         let hop = Hop { interface: vantage.interface, link: vantage.link_destination, outer: vantage.outer };
+        let now = KnownHop { hop, first: mark, sender: vantage.link_source, last: mark.time };
         if let Some(known) = self.known.get_mut(usize::from(guess))
             && known.hop == hop
         {
-            known.last = known.last.max(time);
+            known.join(&now);
             return Some(guess);
         }
-        if let Some(number) = self.numbers.get(&hop).copied() {
+        self.add(now)
+    }
+
+    /// The number of a hop that was seen; `None` once too many are known.
+    fn add(&mut self, seen: KnownHop) -> Option<u16> {
+        if let Some(number) = self.numbers.get(&seen.hop).copied() {
             if let Some(known) = self.known.get_mut(usize::from(number)) {
-                known.last = known.last.max(time);
+                known.join(&seen);
             }
             return Some(number);
         }
         let number = u16::try_from(self.known.len()).ok().filter(|_| self.known.len() < KEPT_HOPS)?;
-        self.known.push(KnownHop { hop, sender: vantage.link_source, last: time });
-        self.numbers.insert(hop, number);
+        self.numbers.insert(seen.hop, number);
+        self.known.push(seen);
         Some(number)
+    }
+
+    /// Takes in the hops that were seen elsewhere; returns the numbers here of the numbers there.
+    pub fn join(&mut self, other: Self) -> Vec<u16> {
+        other.known.into_iter().map(|hop| self.add(hop).unwrap_or(u16::MAX)).collect()
     }
 
     /// The hop with this number, and the link address that was first seen to send to it.
@@ -151,7 +167,33 @@ impl Hops {
     }
 }
 
+impl KnownHop {
+    /// The same hop was seen again, or elsewhere.
+    #[inline]
+    fn join(&mut self, other: &Self) {
+        self.last = self.last.max(other.last);
+        if (other.first.time, other.first.frame) < (self.first.time, self.first.frame) {
+            (self.first, self.sender) = (other.first, other.sender);
+        }
+    }
+}
+
 impl PathWatch {
+    /// The hops have other numbers.
+    pub fn renumber(&mut self, numbers: &[u16]) {
+        let number = |old: &mut u16| *old = numbers.get(usize::from(*old)).copied().unwrap_or(u16::MAX);
+        for side in &mut self.sides {
+            side.first.iter_mut().for_each(number);
+            let Some(several) = side.several.as_deref_mut() else { continue };
+            several.hops.iter_mut().for_each(|(hop, _)| number(hop));
+            number(&mut several.new);
+            if let Some(lasted) = &mut several.lasted {
+                number(&mut lasted.from);
+                number(&mut lasted.to);
+            }
+        }
+    }
+
     /// See [`super::Observer::touch`].
     #[inline]
     pub(super) fn touch(&self) -> u64 {
@@ -162,7 +204,7 @@ impl PathWatch {
     pub fn see(&mut self, hops: &mut Hops, vantage: &Vantage, side: Side, mark: Mark, gap: Span) {
         let Some(path) = self.sides.get_mut(side.index()) else { return };
         let guess = path.several.as_ref().map_or(path.first, |several| several.hops.get(1).map(|(hop, _)| *hop));
-        let Some(hop) = hops.number(vantage, guess.unwrap_or_default(), mark.time) else { return };
+        let Some(hop) = hops.number(vantage, guess.unwrap_or_default(), mark) else { return };
         path.source = vantage.link_source;
         let Some(first) = path.first else {
             *path = SidePath { first: Some(hop), source: vantage.link_source, last: mark.time, began: mark.time, ..SidePath::default() };

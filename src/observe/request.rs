@@ -1,6 +1,7 @@
 //! A client turn and what becomes of it.
 
-use super::legs::Caller;
+use serde::{Deserialize, Serialize};
+
 use crate::app::{Label, Message, Protocol, What};
 use crate::frame::FrameId;
 use crate::report::{How, RstShape};
@@ -15,7 +16,7 @@ const FAREWELL_OCTETS: u32 = 64;
 const FAREWELL_CLOSE: Span = Span::from_millis(50);
 
 /// One client turn.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// Its first segment.
     pub mark: Mark,
@@ -89,14 +90,10 @@ pub struct Request {
     pub in_transaction: Option<bool>,
     /// HTTP/2: the last stream that the server would still answer, from its GOAWAY.
     pub last_stream: Option<u32>,
-    /// Whose request it passes on, where a proxy sent it.
-    pub caller: Caller,
     /// Number of this incarnation.
     pub incarnation: u32,
-    /// Index in the retry watch, once the fate looks bad.
-    pub suspect: Option<usize>,
-    /// This request is the retry of that suspect.
-    pub retry_of: Option<usize>,
+    /// It was told to look lost.
+    pub suspected: bool,
 }
 
 impl Request {

@@ -9,9 +9,9 @@ use hashbrown::HashMap;
 
 use super::closes::{CloseFacts, Closes};
 use super::distribution::Distribution;
-use crate::app::{Hand, Message, Protocol};
+use super::told::{Answered, Teller};
+use crate::app::{Hand, Protocol};
 use crate::endpoint::{Endpoint, Side};
-use crate::tcp::Connection;
 use crate::tcp::half::Mark;
 use crate::time::{Span, Timestamp};
 
@@ -166,9 +166,9 @@ pub struct Place {
 
 impl Place {
     /// Forgets what was looked up for other roles.
-    fn follow(&mut self, connection: &Connection) {
-        if self.client_side != Some(connection.client) {
-            *self = Self { client_side: Some(connection.client), ..Self::default() };
+    fn follow(&mut self, teller: &Teller) {
+        if self.client_side != Some(teller.client) {
+            *self = Self { client_side: Some(teller.client), ..Self::default() };
         }
     }
 }
@@ -190,23 +190,23 @@ pub struct Samples {
 
 impl Samples {
     /// The samples of a connection's server; `None` when too many were seen.
-    pub fn server(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ServerSamples> {
-        let number = self.server_number(place, connection)?;
+    pub fn server(&mut self, place: &mut Place, teller: &Teller) -> Option<&mut ServerSamples> {
+        let number = self.server_number(place, teller)?;
         self.seen_servers.get_mut(number as usize).map(|(_, samples)| samples)
     }
 
     /// The samples of a connection's client at its server; `None` when too many were seen.
-    pub fn client(&mut self, place: &mut Place, connection: &Connection) -> Option<&mut ClientSamples> {
-        let number = self.client_number(place, connection)?;
+    pub fn client(&mut self, place: &mut Place, teller: &Teller) -> Option<&mut ClientSamples> {
+        let number = self.client_number(place, teller)?;
         self.seen_clients.get_mut(number as usize).map(|(.., samples)| &mut **samples)
     }
 
-    fn client_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
-        let server = self.server_number(place, connection)?;
+    fn client_number(&mut self, place: &mut Place, teller: &Teller) -> Option<u32> {
+        let server = self.server_number(place, teller)?;
         if place.client.is_some() {
             return place.client;
         }
-        let client = connection.client_endpoint().ip();
+        let client = teller.client_endpoint().ip();
         if let Some(known) = self.client_numbers.get(&(server, client)) {
             place.client = Some(*known);
             return place.client;
@@ -218,12 +218,12 @@ impl Samples {
         place.client
     }
 
-    fn server_number(&mut self, place: &mut Place, connection: &Connection) -> Option<u32> {
-        place.follow(connection);
+    fn server_number(&mut self, place: &mut Place, teller: &Teller) -> Option<u32> {
+        place.follow(teller);
         if place.server.is_some() {
             return place.server;
         }
-        let server = connection.server_endpoint();
+        let server = teller.server_endpoint();
         if let Some(known) = self.server_numbers.get(&server) {
             place.server = Some(*known);
             return place.server;
@@ -252,11 +252,11 @@ impl Samples {
     }
 
     /// The server closed a connection while nothing was outstanding.
-    pub fn server_close(&mut self, place: &mut Place, connection: &Connection, host: HostId, close: CloseFacts, asked_for: bool) {
-        let Some(samples) = self.server(place, connection) else { return };
+    pub fn server_close(&mut self, place: &mut Place, teller: &Teller, host: HostId, close: CloseFacts, asked_for: bool) {
+        let Some(samples) = self.server(place, teller) else { return };
         samples.close(host, close, asked_for);
         if close.idle > IMMEDIATE
-            && let Some(pair) = self.client(place, connection)
+            && let Some(pair) = self.client(place, teller)
         {
             pair.closed_by_server += 1;
             pair.first_closed_by_server.get_or_insert((close.stream, close.mark));
@@ -265,8 +265,8 @@ impl Samples {
     }
 
     /// The client closed a connection while nothing was outstanding.
-    pub fn client_close(&mut self, place: &mut Place, connection: &Connection, close: CloseFacts) {
-        if let Some(pair) = self.client(place, connection)
+    pub fn client_close(&mut self, place: &mut Place, teller: &Teller, close: CloseFacts) {
+        if let Some(pair) = self.client(place, teller)
             && close.idle > IMMEDIATE
         {
             pair.closes.get_or_insert_with(Box::default).add(close);
@@ -274,59 +274,56 @@ impl Samples {
     }
 
     /// A request after an idle gap was answered.
-    pub fn survived(&mut self, place: &mut Place, connection: &Connection, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
-        let Some(samples) = self.server(place, connection) else { return };
+    pub fn survived(&mut self, place: &mut Place, teller: &Teller, host: HostId, gap: SeenGap, wire_idle: Option<Span>) {
+        let Some(samples) = self.server(place, teller) else { return };
         samples.survived.add(gap.stream, gap.idle);
         samples.survived_wire = samples.survived_wire.max(wire_idle);
         if let Some(of_host) = samples.host(host) {
             of_host.survived.add(gap.stream, gap.idle);
         }
-        if let Some(pair) = self.client(place, connection) {
+        if let Some(pair) = self.client(place, teller) {
             longest(&mut pair.survived, gap);
         }
     }
 
     /// A request was sent after an idle gap.
-    pub fn reused(&mut self, place: &mut Place, connection: &Connection, gap: SeenGap) {
-        if let Some(pair) = self.client(place, connection) {
+    pub fn reused(&mut self, place: &mut Place, teller: &Teller, gap: SeenGap) {
+        if let Some(pair) = self.client(place, teller) {
             longest(&mut pair.reused, gap);
             longest(&mut pair.held, gap);
         }
     }
 
     /// A request after an idle gap met no state or silence.
-    pub fn failed(&mut self, place: &mut Place, connection: &Connection, wire_idle: Span) {
-        if let Some(samples) = self.server(place, connection)
+    pub fn failed(&mut self, place: &mut Place, teller: &Teller, wire_idle: Span) {
+        if let Some(samples) = self.server(place, teller)
             && samples.failed.len() < KEPT_FAILED
         {
-            samples.failed.push((wire_idle, connection.stream));
+            samples.failed.push((wire_idle, teller.stream));
         }
     }
 
     /// What the server says of itself.
-    pub fn announced(&mut self, place: &mut Place, connection: &Connection, message: &Message) {
-        if message.keep_alive_timeout.is_none() && message.product.is_empty() && message.hand == Hand::Unknown {
+    pub fn announced(&mut self, place: &mut Place, teller: &Teller, answer: &Answered) {
+        if answer.keep_alive_timeout.is_none() && answer.product.is_empty() && answer.hand == Hand::Unknown {
             return;
         }
-        if let Some(samples) = self.server(place, connection) {
-            samples.announced = message.keep_alive_timeout.or(samples.announced);
-            samples.hand = samples.hand.and(message.hand);
+        if let Some(samples) = self.server(place, teller) {
+            samples.announced = answer.keep_alive_timeout.or(samples.announced);
+            samples.hand = samples.hand.and(answer.hand);
             if samples.product.is_empty() {
-                samples.product.push_str(&message.product);
+                samples.product.push_str(&answer.product);
             }
         }
     }
 
     /// What a client says of itself in the first request of a connection.
-    pub fn introduced(&mut self, place: &mut Place, connection: &Connection, message: &Message) {
-        if message.product.is_empty() && message.hand == Hand::Unknown {
-            return;
-        }
-        let Some(pair) = self.client(place, connection) else { return };
-        pair.hand = pair.hand.and(message.hand);
-        if !message.product.is_empty() && pair.agents.len() < KEPT_AGENTS && !pair.agents.contains(&message.product) {
+    pub fn introduced(&mut self, place: &mut Place, teller: &Teller, product: &ArrayString<32>, hand: Hand) {
+        let Some(pair) = self.client(place, teller) else { return };
+        pair.hand = pair.hand.and(hand);
+        if !product.is_empty() && pair.agents.len() < KEPT_AGENTS && !pair.agents.contains(product) {
             pair.agents.reserve_exact(1); // most have one
-            pair.agents.push(message.product);
+            pair.agents.push(*product);
         }
     }
 

@@ -4,6 +4,8 @@
 
 use arrayvec::ArrayVec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::endpoint::Side;
 use crate::tcp::{Connection, Step};
 
@@ -13,7 +15,7 @@ const POINTS: usize = 4;
 const SHOWN_FROM: u32 = 3;
 
 /// What one interface saw of a connection, by side.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct PointSights {
     interface: u32,
     /// Segments without RST, and how many of them were seen here before anywhere else.
@@ -23,7 +25,7 @@ struct PointSights {
 }
 
 /// The points that saw a connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sights {
     sights: ArrayVec<PointSights, POINTS>,
     too_many: bool,

@@ -1,5 +1,7 @@
 //! Closes while an answer was outstanding and nothing moved: read timeouts, not keep-alive timeouts.
 
+use serde::{Deserialize, Serialize};
+
 use super::request::Request;
 use crate::app::{Label, Protocol, What};
 use crate::endpoint::Side;
@@ -12,7 +14,7 @@ use crate::time::Span;
 const LEAST_ENCRYPTED_REQUEST: u32 = 64;
 
 /// One side closed while an answer was outstanding and no payload had moved for at least the length of an idle gap.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct WaitingClose {
     /// Who closed.
     pub side: Side,

@@ -1,11 +1,13 @@
 //! One row per connection.
 
+use serde::{Deserialize, Serialize};
+
 use super::{EndpointView, FrameRef, How};
 use crate::endpoint::Role;
 use crate::time::{Span, Timestamp};
 
 /// How the roles were decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RoleBasis {
     /// A SYN was seen.
     Syn,
@@ -27,7 +29,7 @@ impl RoleBasis {
 }
 
 /// How far the handshake went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum HandshakeView {
     /// SYN, SYN-ACK and the ACK of it.
     Complete,
@@ -55,7 +57,7 @@ impl HandshakeView {
 }
 
 /// Where the connection stands at the end of the capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StateView {
     /// No FIN, no RST.
     Open,
@@ -131,7 +133,7 @@ pub struct AfterClose {
 }
 
 /// What ended an idle gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum GapEnd {
     /// New payload of the client.
     Request,

@@ -1,5 +1,7 @@
 //! A diagnosis and its evidence.
 
+use serde::{Deserialize, Serialize};
+
 use super::{EndpointView, FrameRef};
 use crate::endpoint::{Direction, Role};
 use crate::time::{Span, Timestamp};
@@ -179,7 +181,7 @@ impl Outcome {
 }
 
 /// FIN or RST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum How {
     /// Orderly.
     Fin,
@@ -198,7 +200,7 @@ impl How {
 }
 
 /// Shape of an RST: who makes such a one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RstShape {
     /// No live socket there.
     Reply,

@@ -1,5 +1,7 @@
 //! One incarnation of a 4-tuple: roles, handshake, both halves, turns, gaps, close.
 
+use serde::{Deserialize, Serialize};
+
 use super::duplicate::RecentSights;
 use super::facts::Ended;
 use super::half::{HalfConnection, Mark, Position};
@@ -8,19 +10,21 @@ use super::step::IdleGap;
 use crate::app::Dialogue;
 use crate::endpoint::{Direction, Endpoint, FlowKey, Role, Side};
 use crate::report::{GapEnd, HandshakeView, How, RoleBasis, StateView};
-use crate::segment::Vantage;
+use crate::segment::{Segment, Vantage};
 use crate::seq::SeqNumber;
 use crate::time::{NANOS_PER_SECOND, Span, Timestamp};
 
 /// A silence of the wire of at least this is counted in `wire_gaps` (report contract).
 pub(super) const WIRE_GAP: Span = Span(NANOS_PER_SECOND);
+/// A segment lives no longer than this in the network (RFC 9293 section 3.4.1: the maximum segment lifetime, 2 minutes).
+pub(super) const MAXIMUM_SEGMENT_LIFETIME: Span = Span::from_secs(120);
 /// So many of the longest idle gaps of a connection are kept (report contract: at least 4).
 const KEPT_GAPS: usize = 8;
 /// So many vantages of a connection are kept.
 const KEPT_VANTAGES: usize = 4;
 
 /// SYN, SYN-ACK and the ACK of it, as far as they were captured.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct HandshakeSeen {
     /// The first SYN: its sender and number.
     pub syn: Option<(Side, Mark, SeqNumber)>,
@@ -33,7 +37,7 @@ pub struct HandshakeSeen {
 }
 
 /// The first FIN, or RST that counts, of a connection that existed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Close {
     /// Who.
     pub side: Side,
@@ -48,7 +52,7 @@ pub struct Close {
 }
 
 /// New payload of one side after the other side's FIN: a fact, not yet a finding.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PayloadAfterFin {
     /// How many segments.
     pub segments: u64,
@@ -59,7 +63,7 @@ pub struct PayloadAfterFin {
 }
 
 /// The longest idle gaps, in time order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GapList {
     /// How many there were in all.
     pub count: u64,
@@ -68,7 +72,7 @@ pub struct GapList {
 }
 
 /// Where the current idle period began.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct QuietSince {
     mark: Mark,
     side: Side,
@@ -77,7 +81,7 @@ struct QuietSince {
 }
 
 /// One connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Connection {
     /// Number, as Wireshark's `tcp.stream`.
     pub stream: u64,
@@ -133,12 +137,15 @@ pub struct Connection {
     /// The handshake of the first incarnation, once there is a second.
     pub first_handshake: Option<HandshakeView>,
     /// The incarnation before, as it stood when the SYN-less one began.
+    #[serde(skip)]
     pub past: Option<Box<Connection>>,
     /// Where it was captured, the first few.
     pub vantages: Vec<Vantage>,
     /// Recent segments, for duplicates.
+    #[serde(skip)]
     pub(super) recent: RecentSights,
     /// The incarnation before, for segments that belong to it.
+    #[serde(skip)]
     pub(super) previous: Option<usize>,
     /// Smallest time from SYN or payload to its acknowledgement at one interface.
     pub smallest_rtt: Option<Span>,
@@ -146,6 +153,8 @@ pub struct Connection {
     pub icmp_errors: u32,
     /// It is among those that may be over.
     pub(super) is_ending: bool,
+    /// Both sides had closed, and a segment came later than any segment of it lives: what comes now is a straggler, or another connection.
+    pub(super) is_past: bool,
 }
 
 impl Connection {
@@ -186,6 +195,7 @@ impl Connection {
             smallest_rtt: None,
             icmp_errors: 0,
             is_ending: false,
+            is_past: false,
         }
     }
 
@@ -239,8 +249,31 @@ impl Connection {
         self.halves.iter().all(|half| half.effective_fin().is_some_and(|fin| fin.acknowledged.is_some())) && self.reset.is_none()
     }
 
+    /// Whether a segment at `now` comes when everything of the connection has left the network: what it is does not depend on whether the
+    /// connection was reduced to its facts meanwhile.
+    pub(super) fn is_past_at(&mut self, now: Timestamp) -> bool {
+        if self.is_ending && !self.is_past && now.since(self.latest) >= MAXIMUM_SEGMENT_LIFETIME {
+            self.is_past = self.is_over();
+        }
+        self.is_past
+    }
+
+    /// Counts a straggler of `side`, and the silence before it: as [`Ended::count`].
+    pub(super) fn count_straggler(&mut self, side: Side, segment: &Segment<'_>) {
+        let mark = Mark::of(segment);
+        let since = mark.time.since(self.last.time);
+        if since >= WIRE_GAP {
+            self.wire_gap_count = self.wire_gap_count.saturating_add(1);
+            self.wire_gap_longest = self.wire_gap_longest.max(since);
+        }
+        self.last = mark;
+        self.latest = self.latest.max(mark.time);
+        self.half_mut(side).count(segment);
+    }
+
     /// A new incarnation begins inside the numbered connection: numbering and state start over, counts go on.
     pub(super) fn restart(&mut self) {
+        self.is_past = false;
         self.past = None;
         // RSTs alone (the answer to a SYN that was not captured) are no incarnation before this one.
         if self.halves.iter().any(|half| half.snd_nxt.is_some()) {

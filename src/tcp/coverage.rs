@@ -3,11 +3,13 @@
 //! In-order traffic is one interval and costs nothing. Holes and reordering need a list, which is bounded: past
 //! `MAX_INTERVALS` the two closest intervals are joined and the join is counted as exact octets no longer.
 
+use serde::{Deserialize, Serialize};
+
 /// At most so many disjoint intervals of one direction are kept apart (16 octets each).
 const MAX_INTERVALS: usize = 4096;
 
 /// A set of octet positions `[start, end)`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Coverage {
     last: Option<(i64, i64)>,
     /// Sorted, disjoint, all of them other than `last`; allocated at the first hole.

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::connection::{Close, Connection, GapList, PayloadAfterFin, WIRE_GAP};
 use super::half::{Counts, HalfConnection, Mark, Position};
 use crate::app::Protocol;
@@ -21,7 +23,7 @@ pub fn number(position: Position) -> SeqNumber {
 }
 
 /// What is known of one side.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct HalfFacts {
     /// Counts.
     pub counts: Counts,
@@ -64,7 +66,7 @@ impl HalfFacts {
 }
 
 /// What the end of the analysis asks of every connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// As in [`Connection`].
     pub stream: u64,
@@ -190,7 +192,7 @@ impl Facts {
 }
 
 /// A connection that is over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ended {
     /// Its facts.
     pub facts: Facts,
@@ -233,22 +235,6 @@ impl Ended {
         }
     }
 
-    /// Judges a segment of `side` by the rules of `incarnation`, as far as the numbers kept allow.
-    pub(super) fn judge(&self, side: Side, segment: &Segment<'_>) -> Late {
-        let (own, other) = (self.facts.half(side), self.facts.half(side.other()));
-        let flags = segment.flags;
-        if flags.syn() && !flags.rst() {
-            return match own.base {
-                Some(base) if base != segment.seq => Late::Connection,
-                Some(_) if !flags.ack() && !flags.fin() => Late::Incarnation,
-                _ => Late::Straggler,
-            };
-        }
-        let far = |next: Option<SeqNumber>, seq: SeqNumber| next.is_some_and(|next| super::incarnation::is_far(seq, next));
-        let of_another = !flags.rst() && flags.ack() && !segment.discarded && far(own.next, segment.seq) && far(other.next, segment.ack);
-        if of_another { Late::Incarnation } else { Late::Straggler }
-    }
-
     /// Counts a straggler of `side`, and the silence before it.
     pub(super) fn count(&mut self, side: Side, segment: &Segment<'_>) {
         let mark = Mark::of(segment);
@@ -263,6 +249,24 @@ impl Ended {
         let half = if side == Side::Low { low } else { high };
         half.last = Some(mark.time);
         half.counts.add(segment);
+    }
+}
+
+impl Facts {
+    /// What a segment of `side` is to a connection that is over, by the rules of `incarnation` as far as the numbers kept allow.
+    pub(super) fn judge(&self, side: Side, segment: &Segment<'_>) -> Late {
+        let (own, other) = (self.half(side), self.half(side.other()));
+        let flags = segment.flags;
+        if flags.syn() && !flags.rst() {
+            return match own.base {
+                Some(base) if base != segment.seq => Late::Connection,
+                Some(_) if !flags.ack() && !flags.fin() => Late::Incarnation,
+                _ => Late::Straggler,
+            };
+        }
+        let far = |next: Option<SeqNumber>, seq: SeqNumber| next.is_some_and(|next| super::incarnation::is_far(seq, next));
+        let of_another = !flags.rst() && flags.ack() && !segment.discarded && far(own.next, segment.seq) && far(other.next, segment.ack);
+        if of_another { Late::Incarnation } else { Late::Straggler }
     }
 }
 

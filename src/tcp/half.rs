@@ -3,6 +3,8 @@
 //! Sequence numbers are unwrapped into 64-bit [`Position`]s, so that comparisons are plain and a connection may carry more than
 //! 4 GiB. The position of a number is the one nearest to the highest seen (RFC 9293 section 3.4: within half the space).
 
+use serde::{Deserialize, Serialize};
+
 use super::coverage::Coverage;
 use super::facts::HalfFacts;
 use crate::frame::FrameId;
@@ -14,7 +16,7 @@ use crate::time::{Span, Timestamp};
 pub type Position = i64;
 
 /// A frame and its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Which frame.
     pub frame: FrameId,
@@ -30,7 +32,7 @@ impl Mark {
 }
 
 /// The first FIN of one side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fin {
     /// First transmission.
     pub mark: Mark,
@@ -43,7 +45,7 @@ pub struct Fin {
 }
 
 /// Counts of one side; every frame, duplicate observations included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Frames.
     pub segments: u64,
@@ -84,7 +86,7 @@ impl Counts {
 }
 
 /// The hop count and IP-ID habits of one side, to tell an RST of another device.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct PathBaseline {
     /// Time to live of the earlier segments.
     pub ttl: u8,
@@ -129,7 +131,7 @@ impl PathBaseline {
 }
 
 /// What was observed of one side.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct HalfConnection {
     /// Counts.
     pub counts: Counts,

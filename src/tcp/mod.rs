@@ -18,6 +18,6 @@ mod tracker;
 mod transition;
 
 pub use connection::Connection;
-pub use slab::{Chunks, Connections};
+pub use slab::{Chunks, Connections, Slot};
 pub use step::Step;
 pub use tracker::{Expected, Tracker};

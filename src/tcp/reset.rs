@@ -1,12 +1,14 @@
 //! RST segments: their shape says who makes such a one, their number whether they count (RFC 9293 section 3.10.7.4, RFC 5961 section 3).
 
+use serde::{Deserialize, Serialize};
+
 use super::half::{HalfConnection, Mark, Position};
 use crate::report::RstShape;
 use crate::segment::{Segment, TcpOptions, Vantage};
 use crate::seq::SeqNumber;
 
 /// An RST as it was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reset {
     /// Where.
     pub mark: Mark,

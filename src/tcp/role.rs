@@ -1,8 +1,11 @@
 //! Who is the client when no SYN was captured: a guess, and shown as one.
 
-use hashbrown::HashSet;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::endpoint::{Endpoint, Side};
+use crate::frame::Order;
 
 /// Ports above 1023 on which servers listen so commonly that the other side is taken for the client
 /// (IANA service registry, and the defaults of the products in the table of known timeouts).
@@ -11,25 +14,46 @@ const KNOWN_SERVER_PORTS: [u16; 40] = [
     6379, 6443, 7000, 7001, 8000, 8008, 8080, 8081, 8088, 8443, 8883, 8888, 9000, 9042, 9092, 9200, 11211, 27017,
 ];
 /// So many servers are remembered.
-const REMEMBERED_SERVERS: usize = 65_536;
+pub const REMEMBERED_SERVERS: usize = 65_536;
+
+/// Servers, and where the first segment stands that showed each to be one.
+pub type ServerPlaces = HashMap<Endpoint, Order, ahash::RandomState>;
 
 /// Endpoints that were seen to accept connections.
-#[derive(Debug, Default)]
-pub struct KnownServers {
-    servers: HashSet<Endpoint, ahash::RandomState>,
+#[derive(Debug)]
+pub enum KnownServers {
+    /// Learnt while the segments pass.
+    Learnt(HashSet<Endpoint, ahash::RandomState>),
+    /// Known from the whole capture, of which only some connections are followed here; and where these stand now.
+    Given(Arc<ServerPlaces>, Order),
+}
+
+impl Default for KnownServers {
+    fn default() -> Self {
+        Self::Learnt(HashSet::default())
+    }
 }
 
 impl KnownServers {
     /// A SYN or SYN-ACK showed that `endpoint` is a server.
     pub fn learn(&mut self, endpoint: Endpoint) {
-        if self.servers.len() < REMEMBERED_SERVERS {
-            self.servers.insert(endpoint);
+        if let Self::Learnt(servers) = self
+            && servers.len() < REMEMBERED_SERVERS
+        {
+            servers.insert(endpoint);
+        }
+    }
+
+    fn contains(&self, endpoint: &Endpoint) -> bool {
+        match self {
+            Self::Learnt(servers) => servers.contains(endpoint),
+            Self::Given(places, now) => places.get(endpoint).is_some_and(|first| first < now),
         }
     }
 
     /// The side that is probably the client: the other one is a known server, has a known port, or the lower port.
     pub fn guess_client(&self, low: Endpoint, high: Endpoint) -> Side {
-        let by_history = (self.servers.contains(&low), self.servers.contains(&high));
+        let by_history = (self.contains(&low), self.contains(&high));
         let by_port = (is_service(low.port()), is_service(high.port()));
         let by_range = (low.port() < 1024, high.port() < 1024);
         for (low_is_server, high_is_server) in [by_history, by_range, by_port] {

@@ -1,6 +1,8 @@
 //! Everything that is kept per connection, in the order of the first segments, in chunks: growing never copies what is there, nor asks for
 //! twice the room.
 
+use serde::{Deserialize, Serialize};
+
 use super::connection::Connection;
 use super::facts::{Ended, Seen};
 use crate::endpoint::FlowKey;
@@ -19,13 +21,44 @@ const ENDED_OCTETS: u64 = 704;
 /// What the number of a connection takes, whatever is left of it.
 const NUMBER_OCTETS: u64 = 48;
 
-/// One connection.
-#[derive(Debug)]
-enum Slot {
+/// What is kept of one connection.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Slot {
+    /// All of it.
     Followed(Box<Connection>),
+    /// Its facts.
     Ended(Box<Ended>),
     /// Nothing is left but its number.
     Forgotten,
+}
+
+impl Slot {
+    /// Gives it the number `stream`.
+    pub fn set_stream(&mut self, stream: u64) {
+        match self {
+            Self::Followed(connection) => connection.stream = stream,
+            Self::Ended(ended) => ended.facts.stream = stream,
+            Self::Forgotten => {}
+        }
+    }
+
+    /// Its number.
+    pub fn stream(&self) -> Option<u64> {
+        match self {
+            Self::Followed(connection) => Some(connection.stream),
+            Self::Ended(ended) => Some(ended.facts.stream),
+            Self::Forgotten => None,
+        }
+    }
+
+    /// Its 4-tuple.
+    pub fn key(&self) -> Option<FlowKey> {
+        match self {
+            Self::Followed(connection) => Some(connection.key),
+            Self::Ended(ended) => Some(ended.facts.key),
+            Self::Forgotten => None,
+        }
+    }
 }
 
 /// Every connection by index, followed or over.
@@ -50,6 +83,21 @@ impl Connections {
         };
         self.followed += 1;
         self.slots.push(Slot::Followed(place))
+    }
+
+    /// Adds a connection that was followed elsewhere.
+    pub fn push_slot(&mut self, slot: Slot) -> usize {
+        match &slot {
+            Slot::Followed(_) => self.followed += 1,
+            Slot::Ended(_) => self.ended += 1,
+            Slot::Forgotten => {}
+        }
+        self.slots.push(slot)
+    }
+
+    /// Everything that is kept of them, in their order.
+    pub fn into_slots(self) -> impl Iterator<Item = Slot> {
+        self.slots.into_items()
     }
 
     /// How many octets are kept of all connections, about: as measured, with what is observed of them.
@@ -213,6 +261,11 @@ impl<T> Chunks<T> {
     /// One by index, to change.
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
+    }
+
+    /// All in order, to keep.
+    pub fn into_items(self) -> impl Iterator<Item = T> {
+        self.chunks.into_iter().flatten()
     }
 
     /// All in order.

@@ -1,5 +1,7 @@
 //! What one segment did to its connection: the events that `observe` reads.
 
+use serde::{Deserialize, Serialize};
+
 use super::half::{Mark, Position};
 use super::reset::Reset;
 use crate::app::Message;
@@ -33,7 +35,7 @@ pub struct NewPayload {
 }
 
 /// An idle gap that a segment ended (or the end of the capture did).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdleGap {
     /// The last event before it.
     pub start: Mark,
@@ -61,7 +63,7 @@ pub struct Sight {
 }
 
 /// The place where a vantage stands: the same for both directions, whatever the link addresses are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// As in [`Vantage::interface`].
     pub interface: u32,
@@ -99,6 +101,8 @@ pub struct Step {
     pub opened: bool,
     /// The connection that held this 4-tuple before; it is over.
     pub replaced: Option<usize>,
+    /// It came long after the connection was over: it is counted, and nothing else is set.
+    pub straggler: bool,
     /// Another sight of a segment already seen: nothing else is set.
     pub duplicate: bool,
     /// The first sight, if it was at another place.
@@ -153,6 +157,7 @@ impl Default for Step {
             has_rst: false,
             opened: false,
             replaced: None,
+            straggler: false,
             duplicate: false,
             seen_before: None,
             of_older_incarnation: false,
@@ -207,6 +212,7 @@ impl Step {
             has_rst,
             opened,
             replaced,
+            straggler,
             duplicate,
             seen_before,
             of_older_incarnation,
@@ -234,6 +240,7 @@ impl Step {
         *has_rst = false;
         *opened = false;
         *replaced = None;
+        *straggler = false;
         *duplicate = false;
         *seen_before = None;
         *of_older_incarnation = false;

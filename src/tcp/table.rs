@@ -74,6 +74,11 @@ impl FlowTable {
         &mut self.slab
     }
 
+    /// Every connection, to keep.
+    pub fn into_connections(self) -> Connections {
+        self.slab
+    }
+
     /// Every connection in the order of its first frame.
     pub const fn connections(&self) -> &Connections {
         &self.slab

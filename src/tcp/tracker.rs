@@ -1,23 +1,25 @@
 //! Finds the connection of each segment and lets it change.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::connection::Connection;
-use super::facts::Late;
+use super::connection::{Connection, MAXIMUM_SEGMENT_LIFETIME};
+use super::facts::{Facts, Late};
 use super::half::Mark;
 use super::incarnation;
-use super::role::KnownServers;
+use super::role::{KnownServers, ServerPlaces};
 use super::slab::Connections;
 use super::step::Step;
 use super::table::FlowTable;
 use super::transition::Transition;
 use crate::endpoint::{Endpoint, FlowKey, Side};
+use crate::frame::Order;
 use crate::options::Thresholds;
 use crate::report::RoleBasis;
 use crate::segment::{IcmpQuote, IncompleteDatagram, Segment};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// So many 4-tuples that no segment has shown get a number of their own.
 const RESERVED_NUMBERS: usize = 65_536;
@@ -47,9 +49,7 @@ pub struct Tracker {
     servers: KnownServers,
     thresholds: Thresholds,
     next_stream: u64,
-    /// File of the last segment.
-    file: u32,
-    /// Several files show the same time.
+    /// Several inputs show the same time.
     overlapping: bool,
     /// Numbers of 4-tuples that only ICMP errors and headers that are none have shown so far: Wireshark numbers them too.
     reserved: HashMap<FlowKey, u64, ahash::RandomState>,
@@ -75,7 +75,6 @@ impl Tracker {
             servers: KnownServers::default(),
             thresholds,
             next_stream: 0,
-            file: 0,
             overlapping: false,
             reserved: HashMap::default(),
             duplicates: 0,
@@ -92,6 +91,28 @@ impl Tracker {
         Self { limit: Some(limit), ..Self::new(thresholds) }
     }
 
+    /// A tracker of some connections of a capture whose servers are known: ask [`Tracker::stand_at`] before each segment.
+    pub fn of_some(thresholds: Thresholds, servers: Arc<ServerPlaces>, at: Order) -> Self {
+        Self { servers: KnownServers::Given(servers, at), ..Self::new(thresholds) }
+    }
+
+    /// What comes next stands there in the order of the whole capture.
+    pub fn stand_at(&mut self, order: Order) {
+        if let KnownServers::Given(_, now) = &mut self.servers {
+            *now = order;
+        }
+    }
+
+    /// From here on several inputs show the same time.
+    pub const fn overlap(&mut self) {
+        self.overlapping = true;
+    }
+
+    /// How many numbers were given, to connections and to 4-tuples of which no segment was seen.
+    pub const fn numbers(&self) -> u64 {
+        self.next_stream
+    }
+
     /// A connection that is followed, by its index.
     pub fn connection(&self, at: usize) -> Option<&Connection> {
         self.table.get(at)
@@ -100,6 +121,16 @@ impl Tracker {
     /// Every connection in the order of its first segment; the index is the one of [`Step::connection`].
     pub const fn connections(&self) -> &Connections {
         self.table.connections()
+    }
+
+    /// Every connection, to keep.
+    pub fn into_connections(self) -> Connections {
+        self.table.into_connections()
+    }
+
+    /// Whether a connection is over: both sides have closed and know it.
+    pub fn is_over(&self, at: usize) -> bool {
+        self.connection(at).is_some_and(Connection::is_over)
     }
 
     /// An ICMP error quotes a segment of a connection: its index, if it is known.
@@ -165,9 +196,9 @@ impl Tracker {
     pub fn push_expected(&mut self, segment: &Segment<'_>, expected: Expected, step: &mut Step) {
         let (key, side) = FlowKey::of(segment.src, segment.dst, segment.tenant);
         let mark = Mark::of(segment);
-        let file = segment.frame.file();
-        self.overlapping |= file < self.file; // the files of a rotation come one after the other
-        self.file = file;
+        if segment.flags.syn() && !segment.discarded {
+            self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
+        }
         let mut revived = false;
         let (at, opened, replaced) = match self.find(&key, expected) {
             None if self.is_full() => {
@@ -180,8 +211,11 @@ impl Tracker {
                 Incarnation::Current => (current, false, None),
                 Incarnation::Straggler => {
                     step.begin(current, side, mark);
+                    step.straggler = true;
                     if let Some(ended) = self.table.connections_mut().ended_mut(current) {
                         ended.count(side, segment);
+                    } else if let Some(connection) = self.table.get_mut(current) {
+                        connection.count_straggler(side, segment);
                     }
                     return;
                 }
@@ -201,7 +235,8 @@ impl Tracker {
                 }
                 // Wireshark numbers it; no receiver accepts it, so that what it would have replaced goes on
                 Incarnation::New if segment.discarded => {
-                    let apart = self.connection_of(key, side, segment);
+                    let client = self.table.get(current).map_or(side, |connection| connection.client);
+                    let apart = self.connection_of(key, client, RoleBasis::Guess, segment);
                     (self.table.insert_apart(apart), true, None)
                 }
                 Incarnation::New => {
@@ -233,9 +268,6 @@ impl Tracker {
                 self.ending.push_back((mark.time, at));
             }
             self.duplicates += u64::from(step.duplicate);
-            if segment.flags.syn() && !step.duplicate && !segment.discarded {
-                self.servers.learn(if segment.flags.ack() { segment.src } else { segment.dst });
-            }
         }
     }
 
@@ -323,7 +355,12 @@ impl Tracker {
     }
 
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> usize {
-        let connection = self.connection_of(key, side, segment);
+        let (client, basis) = match (segment.flags.syn() && !segment.discarded, segment.flags.ack()) {
+            (true, false) => (side, RoleBasis::Syn),
+            (true, true) => (side.other(), RoleBasis::SynAck),
+            _ => (self.servers.guess_client(key.endpoint(Side::Low), key.endpoint(Side::High)), RoleBasis::Guess),
+        };
+        let connection = self.connection_of(key, client, basis, segment);
         let at = self.table.insert(connection);
         if self.limit.is_some() && segment.flags.syn() {
             self.opening.push_back(at);
@@ -331,12 +368,7 @@ impl Tracker {
         at
     }
 
-    fn connection_of(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>) -> Connection {
-        let (client, basis) = match (segment.flags.syn() && !segment.discarded, segment.flags.ack()) {
-            (true, false) => (side, RoleBasis::Syn),
-            (true, true) => (side.other(), RoleBasis::SynAck),
-            _ => (self.servers.guess_client(key.endpoint(Side::Low), key.endpoint(Side::High)), RoleBasis::Guess),
-        };
+    fn connection_of(&mut self, key: FlowKey, client: Side, basis: RoleBasis, segment: &Segment<'_>) -> Connection {
         let stream = self.reserved.remove(&key).unwrap_or_else(|| {
             self.next_stream += 1;
             self.next_stream - 1
@@ -348,9 +380,19 @@ impl Tracker {
     /// or duplicated SYN of the incarnation before stays with that one.
     fn incarnation(&mut self, current: usize, side: Side, segment: &Segment<'_>) -> Incarnation {
         if let Some(ended) = self.table.connections_mut().ended_mut(current) {
-            return match ended.judge(side, segment) {
+            return match ended.facts.judge(side, segment) {
                 Late::Straggler => Incarnation::Straggler,
                 Late::Incarnation => Incarnation::Revived,
+                Late::Connection => Incarnation::New,
+            };
+        }
+        if let Some(connection) = self.table.get_mut(current)
+            && connection.is_ending
+            && connection.is_past_at(segment.time)
+        {
+            return match Facts::of(connection).judge(side, segment) {
+                Late::Straggler => Incarnation::Straggler,
+                Late::Incarnation => Incarnation::Current,
                 Late::Connection => Incarnation::New,
             };
         }
@@ -378,9 +420,6 @@ impl Tracker {
         }
     }
 }
-
-/// A segment lives no longer than this in the network (RFC 9293 section 3.4.1: the maximum segment lifetime, 2 minutes).
-const MAXIMUM_SEGMENT_LIFETIME: Span = Span::from_secs(120);
 
 fn lately(last: Option<Mark>, segment: &Segment<'_>) -> bool {
     last.is_some_and(|last| segment.time.since(last.time) <= MAXIMUM_SEGMENT_LIFETIME)

@@ -143,8 +143,8 @@ pub fn play(plans: impl IntoIterator<Item = Plan>, assume: Vec<Assumption>) -> O
         }
     }
     observer.finish_all(tracker.connections(), end);
-    let timers = Timers::infer(&observer.samples);
-    let hops = chain::hops(&observer.samples, &timers, &observer.legs, tracker.connections(), &options.assume);
+    let timers = Timers::infer(&observer.across.samples);
+    let hops = chain::hops(&observer.across.samples, &timers, &observer.across.legs, tracker.connections(), &options.assume);
     Outcome { tracker, observer, timers, hops, end, options }
 }
 

@@ -126,8 +126,8 @@ fn sll2_interfaces_are_vantages_with_names() {
         vantages.push(segment.vantage);
     }
     assert_eq!(vantages.iter().map(|v| v.interface).collect::<Vec<_>>(), [0x1_0000, 0x2_0000, 0x1_0000]);
-    assert_eq!(decoder.describe(&vantages[0], &interfaces), "any (ifindex 9), sll2");
-    assert_eq!(decoder.describe(&vantages[1], &[]), "interface 0 (ifindex 3)");
+    assert_eq!(decoder.names().describe(&vantages[0], &interfaces), "any (ifindex 9), sll2");
+    assert_eq!(decoder.names().describe(&vantages[1], &[]), "interface 0 (ifindex 3)");
     assert_v6(276, &before6(&sll2(1, [0x86, 0xdd])), "sll2");
     assert_v4(276, &[&sll2(1, [0x81, 0])[..], &[0, 5, 8, 0], &packet4()].concat(), "sll2/vlan 5");
     assert_eq!(outcome(276, &before4(&sll2(1, [8, 6]))), Outcome::Skipped("arp"));
