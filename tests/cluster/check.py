@@ -85,7 +85,10 @@ class Checks:
         equal = self.output.exists() and self.output.read_bytes() == output.read_bytes() and job.status == status
         totals = job.totals()
         sound, figures = more(totals)
-        text = f"{digest(self.output)} beside {digest(output)}, status {job.status} beside {status}, {job.seconds:.0f} s, shuffled {totals['shuffle'] / 1e6:.1f} MB{figures}"
+        text = (
+            f"{digest(self.output)} beside {digest(output)}, status {job.status} beside {status}, {job.seconds:.0f} s, "
+            f"{totals['records']} rows in {totals['shuffle'] / 1e6:.1f} MB shuffled{figures}"
+        )
         self.tell(name, equal and sound, text if equal else f"{text}, log {job.log}")
         if equal:
             self.output.unlink()  # it is there once already
@@ -193,7 +196,7 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--generator", required=True)
     parser.add_argument("--spark", required=True, help="the directory of pyspark")
-    parser.add_argument("--segments", type=int, default=int(os.environ.get("AFTERFIN_CLUSTER_SEGMENTS", "5500000")))
+    parser.add_argument("--segments", type=int, default=int(os.environ.get("AFTERFIN_CLUSTER_SEGMENTS", "6000000")))
     parser.add_argument("--heap", default="1g", help="of an executor")
     parser.add_argument("--most-memory", type=int, default=512, help="MiB that a reduce may take for one flow of any length")
     parser.add_argument("--only", action="append", help="checks whose name contains this")

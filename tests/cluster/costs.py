@@ -34,7 +34,8 @@ class Measured:
         sampler = Sampler([process.pid for _, process in cluster.workers] + [cluster.master.pid, job.process.pid], phase_of(job, len(paths)))
         sampler.start()
         checks.same(name, job, paths)
-        self.seconds, self.rows, self.totals, self.fetched, self.wall = sampler.end(), job.rows(), job.totals(), job.fetched(), job.seconds
+        self.seconds, self.totals, self.wall = sampler.end(), job.totals(), job.seconds
+        self.rows = self.totals["records"]
         self.filters, self.peaks = {}, {}
         for line in (timed.parent / "log").read_text().splitlines():
             program, user, system, peak = line.split()
@@ -70,4 +71,4 @@ def measure(checks, cluster, paths, some):
     print(f"  all of it: {total:.2f}")
     for job in (small, large):
         print(f"  in all, {job.rows} rows: {sum(job.seconds.values()):.0f} s")
-    print(f"octets per row: shuffled {large.totals['shuffle'] / large.rows:.1f}, spilled {large.totals['spilled'] / large.rows:.1f}, to the driver {large.fetched / large.rows:.1f}")
+    print(f"octets per row: shuffled {large.totals['shuffle'] / large.rows:.1f}, spilled {large.totals['spilled'] / large.rows:.1f}, partial reports (compressed) {large.totals['partials'] / large.rows:.1f}")

@@ -185,9 +185,12 @@ class Job:
         return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
     def totals(self):
-        """Sums over the tasks of the event log: shuffled octets, spilled octets, failures."""
-        sums = {"shuffle": 0, "spilled": 0, "failed": 0, "fetch failures": 0, "stage attempts": 0}
+        """Sums over the tasks of the event log: rows and octets of the shuffle of segments, octets of that of partial reports, spilled octets, failures."""
+        sums = dict.fromkeys(["records", "shuffle", "partials", "spilled", "failed", "fetch failures", "stage attempts"], 0)
+        description = {}
         for event in self.history():
+            if event["Event"] == "SparkListenerStageSubmitted":
+                description[event["Stage Info"]["Stage ID"]] = event.get("Properties", {}).get("spark.job.description", "")
             if event["Event"] == "SparkListenerStageCompleted" and event["Stage Info"]["Stage Attempt ID"] > 0:
                 sums["stage attempts"] += 1
             if event["Event"] != "SparkListenerTaskEnd":
@@ -196,23 +199,16 @@ class Job:
             sums["failed"] += reason != "Success"
             sums["fetch failures"] += reason == "FetchFailed"
             metrics = event.get("Task Metrics")
-            if metrics:
-                sums["shuffle"] += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
-                sums["spilled"] += metrics["Disk Bytes Spilled"]
+            if not metrics:
+                continue
+            sums["spilled"] += metrics["Disk Bytes Spilled"]
+            written = metrics["Shuffle Write Metrics"]
+            if "fetching" in description.get(event["Stage ID"], ""):
+                sums["partials"] += written["Shuffle Bytes Written"]
+            else:
+                sums["shuffle"] += written["Shuffle Bytes Written"]
+                sums["records"] += written["Shuffle Records Written"]
         return sums
-
-    def rows(self):
-        """Rows that were shuffled, once each."""
-        written = {}
-        for event in self.history():
-            if event["Event"] == "SparkListenerTaskEnd" and event["Task End Reason"]["Reason"] == "Success":
-                key = event["Stage ID"], event["Task Info"]["Index"]
-                written[key] = event["Task Metrics"]["Shuffle Write Metrics"]["Shuffle Records Written"]
-        return sum(written.values())
-
-    def fetched(self):
-        """Octets that tasks gave back to the driver."""
-        return sum(event["Task Metrics"]["Result Size"] for event in self.history() if event["Event"] == "SparkListenerTaskEnd" and event.get("Task Metrics"))
 
 
 class Sampler(threading.Thread):
