@@ -387,7 +387,7 @@ fn decompression_bomb_ends_at_a_ratio_and_says_so() {
 #[cfg(feature = "arrow")]
 struct Rows {
     place: tempfile::TempDir,
-    rows: Vec<u8>,
+    octets: Vec<u8>,
     many: u64,
 }
 
@@ -426,7 +426,7 @@ impl Rows {
         fs::write(place.path().join("account"), job::whole(&facts.slice(0, facts.num_rows() - 1))).unwrap();
         rows.write(&job::end_row(many)).unwrap();
         rows.finish().unwrap();
-        Self { place, rows: rows.into_inner().unwrap(), many: many as u64 }
+        Self { place, octets: rows.into_inner().unwrap(), many: many as u64 }
     }
 
     fn path(&self, name: &str) -> String {
@@ -435,9 +435,9 @@ impl Rows {
 
     /// Makes a partial report of them in a limited child.
     fn reduce(&self, what: &str, mib: u64) {
-        let octets = |number: u64| usize::try_from(self.rows.len() as u64 * number / self.many).unwrap();
+        let octets = |number: u64| usize::try_from(self.octets.len() as u64 * number / self.many).unwrap();
         let run = feed_for(&format!("reduce --inputs '{}'", self.path("account")), what, mib, &[], self.many, |number, out| {
-            out.write_all(&self.rows[octets(number)..octets(number + 1)])
+            out.write_all(&self.octets[octets(number)..octets(number + 1)])
         });
         assert_eq!(run.output.status.code(), Some(0), "{what}: {}", String::from_utf8_lossy(&run.output.stderr));
         println!("{what}: {} octets of partial report", run.output.stdout.len());
