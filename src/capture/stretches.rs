@@ -11,7 +11,7 @@ const KEPT_STRETCHES: usize = 1024;
 /// So many pauses are kept.
 const KEPT_PAUSES: usize = 1024;
 
-/// First and last time of frames of which none is further than [`LONGEST_PAUSE`] from the next.
+/// First and last time of frames of which none is further than five days from the next.
 pub type Stretch = (Timestamp, Timestamp);
 
 /// The stretches of one input, in the order of time. They depend on the times alone, not on their order.
