@@ -168,9 +168,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captures", nargs="*", metavar="CAPTURE", help="absolute path, the same on every machine; their order is that of the report")
     parser.add_argument("--list", metavar="FILE", help="a file with a capture on each line, after those that are named")
-    parser.add_argument("--partitions", type=int, metavar="N", help="tasks of the reduce [default: as many as captures, or as slots if those are more]")
+    parser.add_argument(
+        "--partitions", type=int, metavar="N", help="tasks of the reduce [default: as many as captures, or as slots if those are more]"
+    )
     parser.add_argument("--separate", metavar="WHAT", action="append", default=[], help="as for afterfin report")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the report; its format follows from the extension, as for afterfin report")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help="the report; its format follows from the extension, as for afterfin report"
+    )
     arguments = sys.argv[1:]
     options = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
     arguments = parser.parse_args(arguments[: len(arguments) - len(options)])

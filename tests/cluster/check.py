@@ -100,7 +100,12 @@ class Checks:
         missing = [word for word in words if word not in log]
         sound = job.status != 0 and not self.output.exists() and not missing
         line = next((line.strip() for line in log.splitlines() if "RuntimeError: afterfin" in line), "")
-        self.tell(name, sound, f"status {job.status}, {'a' if self.output.exists() else 'no'} report, {line[:200] or 'no message'}" + (f", log {job.log}" if not sound else ""))
+        self.tell(
+            name,
+            sound,
+            f"status {job.status}, {'a' if self.output.exists() else 'no'} report, {line[:200] or 'no message'}"
+            + (f", log {job.log}" if not sound else ""),
+        )
 
 
 def partitions(checks, cluster, sixteen):
@@ -114,7 +119,10 @@ def killed(checks, cluster, sixteen):
         def figures(totals):
             left = set(orphans) & set(processes())
             sound = totals["failed"] > 0 and not left
-            return sound, f", {totals['failed']} tasks lost ({totals['fetch failures']} by missing shuffle files, {totals['stage attempts']} stages again), {len(left)} of {len(orphans)} orphans alive"
+            return (
+                sound,
+                f", {totals['failed']} tasks lost ({totals['fetch failures']} by missing shuffle files, {totals['stage attempts']} stages again), {len(left)} of {len(orphans)} orphans alive",
+            )
 
         return figures
 
@@ -149,7 +157,10 @@ def one_flow(checks, cluster):
     def figures(totals):
         peaks = sorted(int(line) / 1024 for line in (timed.parent / "log").read_text().split())
         sound = len(peaks) >= 8 and peaks[-1] < checks.arguments.most_memory
-        return sound, f", reduce at most {peaks[-1]:.0f} MiB (report {memory:.0f}), heap of an executor {cluster.heap}, spilled to disk {totals['spilled'] / 1e6:.0f} MB"
+        return (
+            sound,
+            f", reduce at most {peaks[-1]:.0f} MiB (report {memory:.0f}), heap of an executor {cluster.heap}, spilled to disk {totals['spilled'] / 1e6:.0f} MB",
+        )
 
     checks.same(name, job, paths, figures)
 
@@ -159,9 +170,19 @@ def dying(checks, cluster, some):
     half = 'size=$("$afterfin" "$@" | wc -c); "$afterfin" "$@" | head -c $((size / 2))'
     one = '[[ $1 == segments && " $* " == *" --first-file 2 "* ]]'
     if checks.wanted(name := "a child of the map fails every time"):
-        checks.fails(name, checks.submit(cluster, some, 4, checks.instead(f"if {one}; then {half}; echo out of order >&2; exit 3; fi")), "ended with 3", "out of order")
+        checks.fails(
+            name,
+            checks.submit(cluster, some, 4, checks.instead(f"if {one}; then {half}; echo out of order >&2; exit 3; fi")),
+            "ended with 3",
+            "out of order",
+        )
     if checks.wanted(name := "a child of the map fails once"):
-        checks.same(name, checks.submit(cluster, some, 4, checks.instead(f'if {one} && mkdir "$mark"; then {half}; exit 3; fi')), some, lambda totals: (totals["failed"] == 1, ""))
+        checks.same(
+            name,
+            checks.submit(cluster, some, 4, checks.instead(f'if {one} && mkdir "$mark"; then {half}; exit 3; fi')),
+            some,
+            lambda totals: (totals["failed"] == 1, ""),
+        )
     if checks.wanted(name := "a stream of the map is cut, status 0"):
         checks.fails(name, checks.submit(cluster, some, 4, checks.instead(f"if {one}; then {half}; exit 0; fi")), "ended with 0")
     if checks.wanted(name := "a child of the reduce fails once, with half of its output"):
@@ -172,10 +193,20 @@ def dying(checks, cluster, some):
             'if [[ $1 == reduce ]] && mkdir "$mark"; then trap "" TERM; head -c 4096 >/dev/null; ('
             'sleep 0.3; "$afterfin" "$@" >"$mark/out" 2>"$mark/err"; echo $? >"$mark/status") & kill -9 $PPID; wait; fi'
         )
-        checks.same(name, checks.submit(cluster, some, 4, checks.instead(feeder)), some, lambda totals: (totals["failed"] >= 1, f", {totals['failed']} tasks again"))
+        checks.same(
+            name,
+            checks.submit(cluster, some, 4, checks.instead(feeder)),
+            some,
+            lambda totals: (totals["failed"] >= 1, f", {totals['failed']} tasks again"),
+        )
     if checks.wanted(name := "a task that hangs runs a second time elsewhere"):
         stuck = checks.instead(f'if {one} && mkdir "$mark"; then echo $$ >"$log"; exec sleep 600; fi')
-        settings = {"spark.speculation": "true", "spark.speculation.quantile": "0.5", "spark.speculation.multiplier": "1.5", "spark.speculation.minTaskRuntime": "2s"}
+        settings = {
+            "spark.speculation": "true",
+            "spark.speculation.quantile": "0.5",
+            "spark.speculation.multiplier": "1.5",
+            "spark.speculation.minTaskRuntime": "2s",
+        }
         job = checks.submit(cluster, some, 4, stuck, settings.items())
 
         def ended(totals):

@@ -71,4 +71,6 @@ def measure(checks, cluster, paths, some):
     print(f"  all of it: {total:.2f}")
     for job in (small, large):
         print(f"  in all, {job.rows} rows: {sum(job.seconds.values()):.0f} s")
-    print(f"octets per row: shuffled {large.totals['shuffle'] / large.rows:.1f}, spilled {large.totals['spilled'] / large.rows:.1f}, partial reports (compressed) {large.totals['partials'] / large.rows:.1f}")
+    print(
+        f"octets per row: shuffled {large.totals['shuffle'] / large.rows:.1f}, spilled {large.totals['spilled'] / large.rows:.1f}, partial reports (compressed) {large.totals['partials'] / large.rows:.1f}"
+    )

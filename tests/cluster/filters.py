@@ -18,7 +18,12 @@ class Filters:
         self.binary, self.work = binary, work
         tables = []
         for number, path in enumerate(paths):
-            child = subprocess.run([binary, "segments", "--one-of-many", "--first-file", str(number), "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+            child = subprocess.run(
+                [binary, "segments", "--one-of-many", "--first-file", str(number), "--", path],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
             assert child.returncode in (0, 2), child.returncode
             everything = pa.ipc.open_stream(child.stdout).read_all()
             self.schema, self.end = everything.schema, everything.slice(everything.num_rows - 1)
@@ -65,7 +70,9 @@ class Filters:
 
     def merge(self, partials, output):
         output.unlink(missing_ok=True)
-        return subprocess.run([self.binary, "merge", "--inputs", self.account, *partials, "--no-config", "-o", output], capture_output=True, check=False)
+        return subprocess.run(
+            [self.binary, "merge", "--inputs", self.account, *partials, "--no-config", "-o", output], capture_output=True, check=False
+        )
 
 
 def check(checks, paths):
@@ -81,7 +88,11 @@ def check(checks, paths):
     for of, partials in made.items():
         child = filters.merge(partials[::-1] if of == 3 else partials, output)
         equal = child.returncode == status and output.exists() and output.read_bytes() == expected.read_bytes()
-        checks.tell(f"filters, {of} partitions", equal, f"{filters.rows.num_rows} rows, status {child.returncode}, {child.stderr.decode()[:200].strip() or 'equal'}")
+        checks.tell(
+            f"filters, {of} partitions",
+            equal,
+            f"{filters.rows.num_rows} rows, status {child.returncode}, {child.stderr.decode()[:200].strip() or 'equal'}",
+        )
 
     rows = filters.partition(0, 3)
     stream = filters.stream(rows)
@@ -96,7 +107,11 @@ def check(checks, paths):
     for what, octets in cuts.items():
         child = filters.reduce(octets)
         sound = child.returncode not in (0, 1) and not child.stdout
-        checks.tell(f"filters, a stream {what}", sound, f"status {child.returncode}, {len(child.stdout)} octets of output, {child.stderr.decode().strip()[:160]}")
+        checks.tell(
+            f"filters, a stream {what}",
+            sound,
+            f"status {child.returncode}, {len(child.stdout)} octets of output, {child.stderr.decode().strip()[:160]}",
+        )
 
     partials = made[3]
     cut = work / "cut.partial"
@@ -111,4 +126,8 @@ def check(checks, paths):
         sound = child.returncode == 2 and not output.exists() and child.stderr
         if what == "a partial report twice" and child.returncode == status and output.exists():
             sound = output.read_bytes() == expected.read_bytes()
-        checks.tell(f"filters, {what}", bool(sound), f"status {child.returncode}, {'a' if output.exists() else 'no'} report, {child.stderr.decode().strip()[:160]}")
+        checks.tell(
+            f"filters, {what}",
+            bool(sound),
+            f"status {child.returncode}, {'a' if output.exists() else 'no'} report, {child.stderr.decode().strip()[:160]}",
+        )

@@ -67,7 +67,12 @@ class Cluster:
     def __init__(self, spark, python, directory, cores=1, heap="1g"):
         self.spark, self.directory, self.cores, self.heap = Path(spark), Path(directory), cores, heap
         self.environment = {
-            **os.environ, "SPARK_LOCAL_IP": HOST, "PYSPARK_PYTHON": str(python), "PYSPARK_DRIVER_PYTHON": str(python), "SPARK_NO_DAEMONIZE": "1", "AFTERFIN_CONFIG": ""
+            **os.environ,
+            "SPARK_LOCAL_IP": HOST,
+            "PYSPARK_PYTHON": str(python),
+            "PYSPARK_DRIVER_PYTHON": str(python),
+            "SPARK_NO_DAEMONIZE": "1",
+            "AFTERFIN_CONFIG": "",
         }
         self.workers, self.jobs, self.number = [], [], 0
 
@@ -115,7 +120,19 @@ class Cluster:
             home = self.directory / f"worker-{self.number}"
             (home / "local").mkdir(parents=True)
             host = f"127.0.0.{1 + self.number}"  # Spark does not speculate on the host where the task already runs
-            arguments = ["--host", host, "--cores", str(self.cores), "--memory", "4g", "--webui-port", "0", "--work-dir", str(home / "work"), self.url]
+            arguments = [
+                "--host",
+                host,
+                "--cores",
+                str(self.cores),
+                "--memory",
+                "4g",
+                "--webui-port",
+                "0",
+                "--work-dir",
+                str(home / "work"),
+                self.url,
+            ]
             self.workers.append((home, self.start(home.name, "worker.Worker", *arguments, SPARK_LOCAL_DIRS=str(home / "local"), SPARK_LOCAL_IP=host)))
         until("two workers", lambda: sum(worker["state"] == "ALIVE" for worker in (self.state() or {"workers": []})["workers"]) == 2)
 
@@ -141,9 +158,19 @@ class Job:
         self.events.mkdir(exist_ok=True)
         self.before = set(self.events.iterdir())
         conf = {
-            "spark.executor.memory": cluster.heap, "spark.executor.cores": cluster.cores, "spark.ui.port": self.port, "spark.ui.enabled": "true", "spark.ui.showConsoleProgress": "false",
-            "spark.eventLog.enabled": "true", "spark.eventLog.dir": self.events.as_uri(), "spark.eventLog.compress": "false", "spark.eventLog.rolling.enabled": "false",
-            "spark.driver.memory": "1g", "spark.shuffle.io.retryWait": "1s", "spark.shuffle.readHostLocalDisk": "false", **dict(settings)
+            "spark.executor.memory": cluster.heap,
+            "spark.executor.cores": cluster.cores,
+            "spark.ui.port": self.port,
+            "spark.ui.enabled": "true",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": self.events.as_uri(),
+            "spark.eventLog.compress": "false",
+            "spark.eventLog.rolling.enabled": "false",
+            "spark.driver.memory": "1g",
+            "spark.shuffle.io.retryWait": "1s",
+            "spark.shuffle.readHostLocalDisk": "false",
+            **dict(settings),
         }
         command = [cluster.spark / "bin/spark-submit", "--master", cluster.url, "--files", binary]
         for key, value in conf.items():
@@ -151,7 +178,14 @@ class Job:
         self.log = cluster.directory / f"job-{time.monotonic_ns()}.log"
         with open(self.log, "wb") as log:
             self.began = time.monotonic()
-            self.process = subprocess.Popen([*command, script, *map(str, arguments)], env=cluster.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=cluster.directory)
+            self.process = subprocess.Popen(
+                [*command, script, *map(str, arguments)],
+                env=cluster.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=cluster.directory,
+            )
         cluster.jobs.append(self.process)
 
     def stages(self):
@@ -169,7 +203,11 @@ class Job:
             if self.process.poll() is not None:
                 raise SystemExit(f"the job ended before {what}: {self.log}")
             return any(
-                stage["status"] == "ACTIVE" and what in stage.get("description", "") and stage["numTasks"] == tasks and stage["numCompleteTasks"] >= finished for stage in self.stages()
+                stage["status"] == "ACTIVE"
+                and what in stage.get("description", "")
+                and stage["numTasks"] == tasks
+                and stage["numCompleteTasks"] >= finished
+                for stage in self.stages()
             )
 
         until(f"{finished} tasks of {what}", reached, 1200)
