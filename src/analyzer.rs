@@ -3,6 +3,8 @@
 mod batches;
 mod intake;
 #[cfg(feature = "arrow")]
+mod job;
+#[cfg(feature = "arrow")]
 mod merge;
 mod picture;
 mod points;
@@ -11,6 +13,8 @@ mod reduce;
 mod rows;
 mod trust;
 
+#[cfg(feature = "arrow")]
+pub use job::JobInputs;
 #[cfg(feature = "arrow")]
 pub use merge::{MergeError, merge};
 #[cfg(feature = "arrow")]
@@ -56,24 +60,6 @@ struct Following {
 impl Following {
     fn new(tracker: Tracker, observer: Observer) -> Self {
         Self { tracker, observer, step: Step::default(), incomplete: Vec::new(), given_up: 0, touched: 0 }
-    }
-}
-
-/// What is known of all inputs of a job, and what names it.
-#[cfg(feature = "arrow")]
-pub struct MergeInputs {
-    /// What is known.
-    pub inputs: crate::dataset::Inputs,
-    /// SHA-256 of the account that says so.
-    pub sha256: [u8; 32],
-}
-
-#[cfg(feature = "arrow")]
-impl MergeInputs {
-    /// Reads the account of the inputs.
-    pub fn read(octets: &[u8]) -> Result<Self, crate::dataset::DatasetError> {
-        use sha2::Digest;
-        Ok(Self { inputs: crate::dataset::Inputs::read(octets)?, sha256: sha2::Sha256::digest(octets).into() })
     }
 }
 

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use afterfin::analyzer::{self, MergeInputs};
+use afterfin::analyzer::{self, JobInputs};
 use afterfin::capture::{Capture, CaptureOptions, Source};
 use afterfin::options::AnalysisOptions;
 use afterfin::render::{FORMATS, Style};
@@ -37,7 +37,7 @@ fn sources(paths: &[PathBuf]) -> Vec<Source> {
 
 /// Writes partial reports into `place`.
 fn reduced(job: &Job, of: i64, place: &Path) -> Vec<PathBuf> {
-    let inputs = MergeInputs::read(&job.account()).unwrap();
+    let inputs = JobInputs::read(&job.account()).unwrap();
     let write = |(number, rows): (usize, Vec<u8>)| {
         let path = place.join(format!("{of}-{number}.partial"));
         let file = fs::File::create(&path).unwrap();
@@ -48,7 +48,7 @@ fn reduced(job: &Job, of: i64, place: &Path) -> Vec<PathBuf> {
 }
 
 fn merged(job: &Job, partials: &[PathBuf]) -> Result<Report, String> {
-    let inputs = MergeInputs::read(&job.account()).unwrap();
+    let inputs = JobInputs::read(&job.account()).unwrap();
     analyzer::merge(&inputs, partials, &AnalysisOptions::default()).map_err(|error| error.to_string())
 }
 

@@ -6,7 +6,7 @@ use std::io::{Cursor, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use afterfin::analyzer::{self, MergeInputs};
+use afterfin::analyzer::{self, JobInputs};
 use afterfin::capture::Source;
 use afterfin::dataset::{Dropped, Inputs, Places, Stream};
 use afterfin::options::AnalysisOptions;
@@ -36,7 +36,7 @@ pub struct Sound {
     pub account: Vec<u8>,
     /// The partial report of all rows.
     pub partial: Vec<u8>,
-    inputs: MergeInputs,
+    inputs: JobInputs,
 }
 
 impl Sound {
@@ -45,7 +45,7 @@ impl Sound {
         let source = |octets: &&[u8]| Source::Stream("input".into(), Box::new(Cursor::new(octets.to_vec())));
         let job = Job::of(captures.iter().map(source).collect());
         let account = job.account();
-        let inputs = MergeInputs::read(&account).expect("the account is sound");
+        let inputs = JobInputs::read(&account).expect("the account is sound");
         let (rows, mut partial) = (job::whole(&job.rows), Vec::new());
         reduce(&rows, &inputs, &mut partial).expect("the rows are sound");
         Self { rows, account, partial, inputs }
@@ -131,7 +131,7 @@ fn read_account(octets: &[u8]) {
     assert_eq!(taken.summary.inputs.len(), inputs.len());
 }
 
-fn reduce(rows: &[u8], inputs: &MergeInputs, partial: &mut Vec<u8>) -> Result<(), analyzer::ReduceError> {
+fn reduce(rows: &[u8], inputs: &JobInputs, partial: &mut Vec<u8>) -> Result<(), analyzer::ReduceError> {
     analyzer::reduce(rows, inputs, &AnalysisOptions::default(), partial, &AtomicBool::new(false))
 }
 
@@ -151,7 +151,7 @@ fn read_partial(octets: &[u8], sound: &Sound) {
 }
 
 /// What is whole may be of other inputs, or too little.
-fn merge(partial: &[u8], inputs: &MergeInputs) {
+fn merge(partial: &[u8], inputs: &JobInputs) {
     let file = as_file(partial);
     let Ok(report) = analyzer::merge(inputs, &[file.path().to_owned()], &AnalysisOptions::default()) else { return };
     let render = text::FORMAT.report.expect("reports are written as text");

@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
     use crate::capture::{CaptureOptions, Source};
-    use crate::dataset::{Content, DatasetError, Dropped, Inputs, Place, Places, Settings, Stream, Twins, flow_hash, schema, write_stream};
+    use crate::dataset::{Content, DatasetError, Dropped, Inputs, Places, Settings, Stream, Twins, flow_hash, schema, write_stream};
     use crate::decode::DecodeOptions;
 
     /// Segments and evidence by flow, in their order.
@@ -281,7 +281,7 @@ mod tests {
             }
         }
         assert_eq!(inputs.flow_rows(), of_flows.len() as u64);
-        of_flows.sort_by_key(|row| (row.flow_hash, Place::of(row)));
+        of_flows.sort_by_key(|row| (row.flow_hash, row.place()));
         let (mut seen, mut twins) = (Seen::default(), Twins::default());
         for row in &of_flows {
             if twins.is_duplicate(row) {

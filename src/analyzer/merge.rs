@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 
 use super::reduce::head;
-use super::{Followed, MergeInputs, conclude, note_incomplete};
+use super::{Followed, JobInputs, conclude, note_incomplete};
 use crate::dataset::Dropped;
 use crate::endpoint::{FlowKey, Side};
 use crate::frame::Order;
@@ -58,7 +58,7 @@ pub enum MergeError {
 }
 
 /// Reads partial reports and makes the report.
-pub fn merge(inputs: &MergeInputs, paths: &[PathBuf], options: &AnalysisOptions) -> Result<Report, MergeError> {
+pub fn merge(inputs: &JobInputs, paths: &[PathBuf], options: &AnalysisOptions) -> Result<Report, MergeError> {
     let mut all = All::default();
     for path in paths {
         all.read(path, inputs, options)?;
@@ -122,7 +122,7 @@ struct All {
 }
 
 impl All {
-    fn read(&mut self, path: &Path, inputs: &MergeInputs, options: &AnalysisOptions) -> Result<(), MergeError> {
+    fn read(&mut self, path: &Path, inputs: &JobInputs, options: &AnalysisOptions) -> Result<(), MergeError> {
         let name = path.display().to_string();
         let (number, first) = (self.partials.len(), self.records.len());
         let records = &mut self.records;

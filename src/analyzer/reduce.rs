@@ -10,20 +10,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::intake::Sink;
-use super::{Following, MergeInputs};
-use crate::dataset::{Content, DatasetError, Row, Stream, Twins};
-use crate::frame::{FrameId, Order};
+use super::{Following, JobInputs};
+use crate::dataset::{Content, DatasetError, MOST_SERVERS, Row, Stream, Twins};
+use crate::frame::Order;
 use crate::observe::path::Hops;
 use crate::observe::points::Points;
 use crate::observe::{HalfClosedTimes, Observer};
 use crate::options::AnalysisOptions;
 use crate::partial::{Event, Happened, Head, PartialWriter, Record, Rest};
 use crate::segment::{IcmpQuote, IncompleteDatagram};
-use crate::tcp::role::ServerPlaces;
+use crate::tcp::role::{REMEMBERED_SERVERS, ServerPlaces};
 use crate::tcp::{Expected, Tracker};
 
 /// So many numbers that no connection got are kept: as many 4-tuples as the tracker numbers without a segment.
 const KEPT_UNCLAIMED: usize = 65_536;
+
+// Who follows some connections knows the servers that who follows all of them would remember.
+const _: () = assert!(MOST_SERVERS == REMEMBERED_SERVERS);
 
 /// Why there is no partial report.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +51,7 @@ pub enum ReduceError {
 /// Reads the rows to their end and writes what they make. Where an error comes back, what was written has no end and is no partial report.
 pub fn reduce(
     rows: impl Read,
-    inputs: &MergeInputs,
+    inputs: &JobInputs,
     options: &AnalysisOptions,
     sink: impl Write,
     interrupted: &AtomicBool,
@@ -69,7 +72,7 @@ pub fn reduce(
 
 /// Follows the flows one after the other.
 struct Reducer<'a, W: Write> {
-    inputs: &'a MergeInputs,
+    inputs: &'a JobInputs,
     options: &'a AnalysisOptions,
     servers: Arc<ServerPlaces>,
     writer: PartialWriter<W>,
@@ -95,11 +98,8 @@ struct Flow {
 }
 
 impl<'a, W: Write> Reducer<'a, W> {
-    fn begin(inputs: &'a MergeInputs, options: &'a AnalysisOptions, sink: W) -> Result<Self, ReduceError> {
-        let servers = inputs.inputs.servers().iter().map(|(endpoint, place)| {
-            let frame = FrameId::new(place.argument, place.frame);
-            (*endpoint, Order { reached: place.order, frame, part: u32::try_from(place.part).unwrap_or_default() })
-        });
+    fn begin(inputs: &'a JobInputs, options: &'a AnalysisOptions, sink: W) -> Result<Self, ReduceError> {
+        let servers = inputs.inputs.servers().iter().map(|(endpoint, place)| (*endpoint, *place));
         Ok(Self {
             inputs,
             options,
@@ -119,9 +119,7 @@ impl<'a, W: Write> Reducer<'a, W> {
 
     fn row(&mut self, row: &Row<'_>) -> Result<(), ReduceError> {
         self.rows = self.rows.saturating_add(1);
-        let frame = row.content.frame().filter(|_| !matches!(row.content, Content::Server { .. }));
-        let frame = frame.ok_or(ReduceError::NoFlow(self.rows))?;
-        let order = Order { reached: row.order, frame, part: u32::try_from(row.part).unwrap_or_default() };
+        let order = row.place().filter(|_| !matches!(row.content, Content::Server { .. })).ok_or(ReduceError::NoFlow(self.rows))?;
         if self.last.is_some_and(|last| (row.flow_hash, order) < last) {
             return Err(ReduceError::NotSorted(self.rows));
         }
@@ -142,7 +140,7 @@ impl<'a, W: Write> Reducer<'a, W> {
         if self.inputs.inputs.overlap_from().is_some_and(|from| row.order >= from) {
             following.tracker.overlap();
         }
-        let settled = self.inputs.inputs.settle_frame(frame)?;
+        let settled = self.inputs.inputs.settle_frame(order.frame)?;
         match row.content {
             Content::Segment(mut segment) => {
                 self.inputs.inputs.settle(&mut segment)?;
@@ -245,6 +243,6 @@ impl<'a, W: Write> Reducer<'a, W> {
 }
 
 /// What every partial report of a job is made with.
-pub(super) fn head(inputs: &MergeInputs, options: &AnalysisOptions) -> Head {
+pub(super) fn head(inputs: &JobInputs, options: &AnalysisOptions) -> Head {
     Head { version: env!("CARGO_PKG_VERSION").to_owned(), account: inputs.sha256, thresholds: options.thresholds }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::args::ReduceArgs;
 use super::new_file::{Access, check_target, to_new_file};
 use super::{Failure, Status, config, interrupt, options, output};
-use crate::analyzer::{self, MergeInputs, ReduceError};
+use crate::analyzer::{self, JobInputs, ReduceError};
 use crate::export::ExportError;
 use crate::options::AnalysisOptions;
 
@@ -42,20 +42,20 @@ pub fn run(args: &ReduceArgs) -> Result<Status, Failure> {
 }
 
 /// The account of all inputs.
-pub fn inputs(path: &Path) -> Result<MergeInputs, Failure> {
+pub fn inputs(path: &Path) -> Result<JobInputs, Failure> {
     let failed = |error: io::Error| Failure::file(path, &format!("cannot be read: {error}"));
     let mut octets = Vec::new();
     fs::File::open(path).map_err(failed)?.take(MAX_ACCOUNT).read_to_end(&mut octets).map_err(failed)?;
-    MergeInputs::read(&octets).map_err(|error| Failure::file(path, &format!("is no account of the inputs: {error}")))
+    JobInputs::read(&octets).map_err(|error| Failure::file(path, &format!("is no account of the inputs: {error}")))
 }
 
-fn reduce(inputs: &MergeInputs, options: &AnalysisOptions, sink: impl Write, interrupted: &AtomicBool) -> Result<(), ReduceError> {
+fn reduce(inputs: &JobInputs, options: &AnalysisOptions, sink: impl Write, interrupted: &AtomicBool) -> Result<(), ReduceError> {
     let rows = BufReader::with_capacity(BUFFER, io::stdin().lock());
     analyzer::reduce(rows, inputs, options, sink, interrupted)
 }
 
 /// Nothing comes out before the rows have ended as they should: until then it waits in a file without a name.
-fn to_stdout(inputs: &MergeInputs, options: &AnalysisOptions, interrupted: &AtomicBool) -> Result<(), Failure> {
+fn to_stdout(inputs: &JobInputs, options: &AnalysisOptions, interrupted: &AtomicBool) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::new(&format!("a temporary file cannot be used: {error} (TMPDIR names another place)"));
     let mut spool = BufWriter::with_capacity(BUFFER, tempfile::tempfile().map_err(failed)?);
     reduce(inputs, options, &mut spool, interrupted).map_err(|error| Failure::new(&error.to_string()))?;

@@ -13,42 +13,21 @@ use super::facts::{
     SUB_INTERFACE, VERSION,
 };
 use super::interfaces::{Described, Numbered, Opened, number};
-use super::rows::{Content, Fact, Places, Row};
+use super::rows::{Content, Fact, Places};
 use super::stream::Stream;
 use super::twins::Dropped;
 use super::{DatasetError, RowKind};
 use crate::capture::{InputSummary, MAX_NAMES, Summary, notes};
 use crate::decode::{FirstFragments, IP_FRAGMENT, Names};
 use crate::endpoint::Endpoint;
-use crate::frame::FrameId;
+use crate::frame::{FrameId, Order};
 use crate::segment::Segment;
 use crate::taken::{Frames, Incomplete, Taken};
 use crate::time::{Span, Timestamp};
 use crate::warning::Warning;
 
 /// So many servers are known: those that the analysis remembers.
-const MOST_SERVERS: usize = 65_536;
-
-/// A place in the order of all inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// See `order_ns` in `docs/cluster.md`.
-    pub order: Timestamp,
-    /// The input's place in the list of inputs.
-    pub argument: u32,
-    /// The frame's number.
-    pub frame: u64,
-    /// Which of its segments.
-    pub part: i32,
-}
-
-impl Place {
-    /// The place of a row that is about a frame.
-    pub fn of(row: &Row<'_>) -> Option<Self> {
-        let frame = row.content.frame()?;
-        Some(Self { order: row.order, argument: frame.file(), frame: frame.number(), part: row.part })
-    }
-}
+pub const MOST_SERVERS: usize = 65_536;
 
 /// What one input says of itself.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +66,7 @@ pub struct Inputs {
     /// By argument, the place in the order of the report's inputs.
     ranks: Vec<u32>,
     numbered: Numbered,
-    servers: BTreeMap<Endpoint, Place>,
+    servers: BTreeMap<Endpoint, Order>,
     overlap_from: Option<Timestamp>,
     summary: Summary,
 }
@@ -98,7 +77,7 @@ impl Inputs {
         let mut stream = Stream::open(source)?;
         let mut places = Places::default();
         let mut inputs: BTreeMap<u32, One> = BTreeMap::new();
-        let mut servers: BTreeMap<Endpoint, Place> = BTreeMap::new();
+        let mut servers: BTreeMap<Endpoint, Order> = BTreeMap::new();
         while let Some(batch) = stream.next_batch()? {
             for row in batch.rows(&mut places)? {
                 let row = row?;
@@ -110,7 +89,7 @@ impl Inputs {
                         inputs.entry(argument).or_default().take(argument, &fact)?;
                     }
                     Content::Server { endpoint, .. } => {
-                        if let Some(place) = Place::of(&row) {
+                        if let Some(place) = row.place() {
                             servers.entry(endpoint).and_modify(|known| *known = place.min(*known)).or_insert(place);
                         }
                     }
@@ -122,8 +101,8 @@ impl Inputs {
         if let Some(text) = unreadable(&inputs) {
             return Err(wrong(&text));
         }
-        let mut places: Vec<Place> = servers.values().copied().collect();
-        if let Some(argument) = places.iter().map(|place| place.argument).find(|argument| *argument as usize >= inputs.len()) {
+        let mut places: Vec<Order> = servers.values().copied().collect();
+        if let Some(argument) = places.iter().map(|place| place.frame.file()).find(|argument| *argument as usize >= inputs.len()) {
             return Err(missing(argument));
         }
         if places.len() > MOST_SERVERS {
@@ -134,7 +113,7 @@ impl Inputs {
         Ok(Self::of(inputs, servers))
     }
 
-    fn of(inputs: Vec<One>, servers: BTreeMap<Endpoint, Place>) -> Self {
+    fn of(inputs: Vec<One>, servers: BTreeMap<Endpoint, Order>) -> Self {
         let mut order: Vec<(bool, Timestamp, u32)> = (0_u32..)
             .zip(&inputs)
             .map(|(argument, one)| {
@@ -210,7 +189,7 @@ impl Inputs {
     }
 
     /// The endpoints that are known to be servers, and since when.
-    pub fn servers(&self) -> &BTreeMap<Endpoint, Place> {
+    pub fn servers(&self) -> &BTreeMap<Endpoint, Order> {
         &self.servers
     }
 

@@ -27,7 +27,7 @@ pub use account::Account;
 pub use columns::{BATCH_ROWS, schema};
 pub use flow_hash::{FLOW_HASH, flow_hash};
 pub use frame_hash::{FRAME_HASH, frame_hash};
-pub use inputs::{Inputs, Place};
+pub use inputs::{Inputs, MOST_SERVERS};
 pub use reading::Settings;
 pub use rows::{Batch, Content, Fact, Places, Row};
 pub use stream::{Stream, write_stream};

@@ -10,7 +10,7 @@ use super::columns::View;
 use super::reading::{OTHER_ERROR, PACKET_TOO_BIG, TIME_EXCEEDED, UNREACHABLE};
 use super::{DatasetError, RowKind, marks};
 use crate::endpoint::Endpoint;
-use crate::frame::FrameId;
+use crate::frame::{FrameId, Order};
 use crate::segment::{Flags, IcmpError, IcmpQuote, IncompleteDatagram, LinkAddress, Segment, TcpOptions, Vantage};
 use crate::seq::SeqNumber;
 use crate::time::Timestamp;
@@ -94,6 +94,14 @@ pub struct Row<'a> {
     pub frame_hash: Option<i64>,
     /// What it holds.
     pub content: Content<'a>,
+}
+
+impl Row<'_> {
+    /// Where it stands among the rows of its flow; `None` where it is about no frame.
+    pub fn place(&self) -> Option<Order> {
+        let part = u32::try_from(self.part).unwrap_or_default();
+        Some(Order { reached: self.order, frame: self.content.frame()?, part })
+    }
 }
 
 /// What a row holds.

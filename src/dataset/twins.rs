@@ -9,7 +9,6 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::account::MALFORMED;
-use super::inputs::Place;
 use super::marks;
 use super::rows::{Content, Row};
 use crate::decode::SHORT_HEADER;
@@ -186,7 +185,7 @@ fn key(row: &Row<'_>) -> Option<(Key, u32)> {
         Content::Server { .. } | Content::Fact(_) => return None,
     };
     let is_datagram = matches!(row.content, Content::IncompleteDatagram(_));
-    Some((Key { time, hash, part: row.part, is_datagram }, Place::of(row)?.argument))
+    Some((Key { time, hash, part: row.part, is_datagram }, row.content.frame()?.file()))
 }
 
 #[cfg(test)]
