@@ -190,8 +190,7 @@ impl All {
     fn take_in(&self, observer: &mut Observer) -> Result<Vec<Incomplete>, MergeError> {
         let mut runs = Vec::new();
         for (number, (name, partial)) in self.partials.iter().enumerate() {
-            let events = partial.events().map_err(|error| MergeError::Partial { path: name.clone(), error })?;
-            runs.extend(events.into_iter().map(|events| Run { partial: number, name, events, next: None }));
+            runs.extend(partial.events().map(|events| Run { partial: number, name, events, next: None }));
         }
         let mut heads = BinaryHeap::new();
         for (at, run) in runs.iter_mut().enumerate() {

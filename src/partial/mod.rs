@@ -30,12 +30,10 @@ use crate::tcp::Slot;
 
 /// How a partial begins.
 pub const MAGIC: &[u8; 19] = b"afterfin.partial/1\n";
-/// A frame of more octets is taken for damage.
-const MAX_FRAME: u32 = 1 << 28;
 /// So many events are kept until they are put in order and written: a run.
 const RUN: usize = 65_536;
 /// So many events are in one frame.
-const CHUNK: usize = 512;
+const CHUNK: usize = 256;
 
 /// The frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +48,17 @@ enum Kind {
 }
 
 impl Kind {
+    /// A frame of more octets is taken for damage: what is read takes some twenty times the memory, and whoever wrote the file need not be our own writer.
+    /// Each is several times what the bounds of its content allow: the events and cases of a connection, [`CHUNK`] events, 256 pairs of places with
+    /// their samples and 65,535 hops.
+    const fn most_octets(self) -> u32 {
+        match self {
+            Self::Head | Self::End => 1 << 12,
+            Self::Connection | Self::Events => 1 << 20,
+            Self::Rest => 1 << 25,
+        }
+    }
+
     fn of(octet: u8) -> Option<Self> {
         [Self::Head, Self::Connection, Self::Events, Self::Rest, Self::End].into_iter().find(|kind| *kind as u8 == octet)
     }

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::{End, Event, Head, Kind, MAGIC, MAX_FRAME, PartialError, Record, Rest};
+use super::{CHUNK, End, Event, Head, Kind, MAGIC, PartialError, Record, Rest};
 
 /// Where the content of a frame stands.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,7 @@ pub struct Partial {
     pub rest: Rest,
     /// SHA-256 of its content: two partials that have the same are the same.
     pub sha256: [u8; 32],
-    file: File,
+    file: Arc<File>,
     runs: Vec<Vec<Place>>,
 }
 
@@ -56,7 +57,7 @@ impl Partial {
                     record(frames.content(place)?);
                 }
                 Kind::Events => {
-                    let chunk: Vec<Event> = frames.content(place)?;
+                    let chunk = events_of(&frames.octets, place)?;
                     events = events.saturating_add(chunk.len() as u64);
                     if chunk.is_empty() {
                         runs.push(std::mem::take(&mut run));
@@ -80,26 +81,27 @@ impl Partial {
                     }
                     let damaged = PartialError::Damaged { at: place.at, why: "a part is missing" };
                     let (Some(head), Some(rest)) = (head, rest) else { return Err(damaged) };
-                    return Ok(Self { head, rest, sha256, file: frames.source.into_inner(), runs });
+                    return Ok(Self { head, rest, sha256, file: Arc::new(frames.source.into_inner()), runs });
                 }
             }
         }
     }
 
-    /// The events of each run, in order.
-    pub fn events(&self) -> Result<Vec<Events>, PartialError> {
-        let mut runs = Vec::with_capacity(self.runs.len());
-        for places in &self.runs {
-            runs.push(Events { file: self.file.try_clone()?, places: places.clone().into_iter(), chunk: Vec::new().into_iter() });
-        }
-        Ok(runs)
+    /// The events of each run, in order. All runs read from one descriptor: a large job has thousands of them.
+    pub fn events(&self) -> impl Iterator<Item = Events> {
+        let begin = |places: &Vec<Place>| Events {
+            file: Arc::clone(&self.file),
+            places: places.clone().into_iter(),
+            chunk: Vec::new().into_iter(),
+        };
+        self.runs.iter().map(begin)
     }
 }
 
 /// The events of a run.
 #[derive(Debug)]
 pub struct Events {
-    file: File,
+    file: Arc<File>,
     places: std::vec::IntoIter<Place>,
     chunk: std::vec::IntoIter<Event>,
 }
@@ -112,11 +114,20 @@ impl Events {
                 return Ok(Some(event));
             }
             let Some(place) = self.places.next() else { return Ok(None) };
-            self.file.seek(SeekFrom::Start(place.at))?;
+            let mut file = &*self.file;
+            file.seek(SeekFrom::Start(place.at))?;
             let mut octets = vec![0; place.length as usize];
-            self.file.read_exact(&mut octets)?;
-            self.chunk = decode::<Vec<Event>>(&octets, place)?.into_iter();
+            file.read_exact(&mut octets)?;
+            self.chunk = events_of(&octets, place)?.into_iter();
         }
+    }
+}
+
+/// The events of a frame. Their number is looked at first: they take many times the room in memory that they take in the file.
+fn events_of(octets: &[u8], place: Place) -> Result<Vec<Event>, PartialError> {
+    match postcard::take_from_bytes::<u64>(octets) {
+        Ok((count, _)) if count <= CHUNK as u64 => decode(octets, place),
+        _ => Err(PartialError::Damaged { at: place.at, why: "a frame of more events than one holds" }),
     }
 }
 
@@ -175,7 +186,7 @@ impl Frames {
         let at = self.at;
         let damaged = |why| PartialError::Damaged { at: at.saturating_sub(5), why };
         let kind = Kind::of(kind).ok_or_else(|| damaged("a frame of no known kind"))?;
-        if length > MAX_FRAME {
+        if length > kind.most_octets() {
             return Err(damaged("a frame that is too long"));
         }
         // As the octets come: a length alone makes no room.

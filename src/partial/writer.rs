@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{CHUNK, End, Event, Head, Kind, MAGIC, MAX_FRAME, RUN, Record, Rest};
+use super::{CHUNK, End, Event, Head, Kind, MAGIC, RUN, Record, Rest};
 
 /// Writes one partial. Memory is that of a run of events.
 pub struct PartialWriter<W: Write> {
@@ -77,7 +77,7 @@ impl<W: Write> PartialWriter<W> {
         octets.clear();
         octets.extend_from_slice(&[kind as u8, 0, 0, 0, 0]);
         let mut octets = postcard::to_extend(content, octets).map_err(|error| io::Error::other(error.to_string()))?;
-        let length = u32::try_from(octets.len().saturating_sub(5)).ok().filter(|length| *length <= MAX_FRAME);
+        let length = u32::try_from(octets.len().saturating_sub(5)).ok().filter(|length| *length <= kind.most_octets());
         let length = length.ok_or_else(|| io::Error::other("what is kept of one connection is too large"))?;
         for (to, from) in octets.iter_mut().skip(1).zip(length.to_le_bytes()) {
             *to = from;
