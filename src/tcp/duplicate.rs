@@ -66,9 +66,12 @@ pub struct RecentSights {
     long: Option<Box<LongHistory>>,
 }
 
+/// Grows with the connection: where inputs overlap every connection has one, and most are short.
 #[derive(Clone, Debug)]
 struct LongHistory {
-    sights: [Sight; LONG_HISTORY],
+    /// At most [`LONG_HISTORY`].
+    sights: Vec<Sight>,
+    /// The oldest, once there are so many.
     next: usize,
 }
 
@@ -101,20 +104,17 @@ impl RecentSights {
         if let Some(slot) = self.first_vantages.get_mut(side.index()) {
             let first = *slot.get_or_insert(sight.vantage);
             if (overlapping || first != sight.vantage) && self.long.is_none() {
-                let mut long = Box::new(LongHistory { sights: [Sight::default(); LONG_HISTORY], next: 0 });
-                for (to, from) in long.sights.iter_mut().zip(self.short.iter().take(usize::from(self.used))) {
-                    *to = *from;
-                }
-                long.next = usize::from(self.used);
-                self.long = Some(long);
+                let sights = self.short.iter().take(usize::from(self.used)).copied().collect();
+                self.long = Some(Box::new(LongHistory { sights, next: 0 }));
             }
         }
         if let Some(long) = self.long.as_deref_mut() {
-            let at = long.next % LONG_HISTORY;
-            if let Some(slot) = long.sights.get_mut(at) {
+            if long.sights.len() < LONG_HISTORY {
+                long.sights.push(sight);
+            } else if let Some(slot) = long.sights.get_mut(long.next) {
                 *slot = sight;
+                long.next = (long.next + 1) % LONG_HISTORY;
             }
-            long.next = (at + 1) % LONG_HISTORY;
             return;
         }
         if let Some(slot) = self.short.get_mut(usize::from(self.next)) {
