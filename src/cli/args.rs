@@ -44,9 +44,10 @@ Exit status:
 
 /// What stands under the help of `reduce`.
 const REDUCE_HELP: &str = "\
-Rows come as an Arrow IPC stream on standard input, as `segments --one-of-many` writes them, sorted by
-flow_hash, order_ns, file, frame, part; every row of a flow goes to the same process. The last row
-says how many there were: before it nothing is written. docs/cluster.md is the contract.
+Rows come as an Arrow IPC stream on standard input, as `segments --one-of-many` writes them,
+sorted by flow_hash, order_ns, file, frame, part; every row of a flow goes to the same process.
+The last row says how many there were: before it nothing is written. docs/cluster.md has the
+contract.
 
 Exit status:
   0  the partial report was written
